@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.CommandLine;
+using Pronghorn.Cli.Benchmarks;
+using Pronghorn.Cli.Hosting;
+
+namespace Pronghorn.Cli.Commands;
+
+/// <summary><c>pronghorn bench</c>: the kernel and Pronghorn side by side in one run.</summary>
+internal static class BenchCommand
+{
+    private const double QuickSeconds = 1.6;
+    private const double FullSeconds = 2.5;
+
+    internal static Command Create() => new("bench", "Measure the kernel's stack and Pronghorn's side by side in one run.")
+    {
+        CreateRedis(),
+    };
+
+    private static Command CreateRedis()
+    {
+        Option<bool> quick = new("--quick") { Description = "Four workloads instead of all: under 100 seconds." };
+        Option<bool> json = new("--json") { Description = "Print one JSON array and nothing else." };
+        Option<int> rounds = new("--rounds")
+        {
+            Description = "Measured rounds.",
+            DefaultValueFactory = _ => 3,
+        };
+        Option<double?> seconds = new("--seconds") { Description = "Length that one run is sized for." };
+        Option<string> ways = new("--ways")
+        {
+            Description = "Which ends run on Pronghorn: a list of kernel (none), server, both.",
+            DefaultValueFactory = _ => "kernel,server,both",
+        };
+        Command command = new("redis", "Debian's redis-server and redis-benchmark in two network namespaces.")
+        {
+            quick, json, rounds, seconds, ways,
+        };
+        command.SetAction(result =>
+        {
+            bool isQuick = result.GetValue(quick);
+            return Run(
+                isQuick,
+                result.GetValue(json),
+                result.GetValue(rounds),
+                result.GetValue(seconds) ?? (isQuick ? QuickSeconds : FullSeconds),
+                result.GetValue(ways)!);
+        });
+        return command;
+    }
+
+    private static int Run(bool quick, bool json, int rounds, double seconds, string ways)
+    {
+        if (rounds < 1 || !(seconds > 0 && seconds <= 30))
+        {
+            throw new CommandException("--rounds is at least 1, --seconds more than 0 and at most 30", ExitStatus.Usage);
+        }
+
+        var wanted = BenchmarkWays.Parse(ways);
+        bool needsLibrary = wanted.Count > 1 || wanted[0] != BenchmarkWay.Kernel;
+        RedisBenchmarkOptions options = new(
+            quick ? RedisWorkload.Quick : RedisWorkload.Full,
+            wanted,
+            rounds,
+            seconds,
+            needsLibrary ? InstallLayout.RequireLibraryDirectory() : null);
+
+        BenchmarkOutcome outcome = RedisBenchmark.Run(options);
+        if (json)
+        {
+            Terminal.Result(BenchmarkReport.ToJson(outcome.Records));
+        }
+        else
+        {
+            Terminal.Result(BenchmarkReport.ToTable(outcome.Records));
+            foreach (string line in BenchmarkReport.Conditions(options))
+            {
+                Terminal.Result(line);
+            }
+        }
+
+        return outcome.Failures.Count == 0 ? ExitStatus.Done : ExitStatus.Failed;
+    }
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.CommandLine;
+
+namespace Pronghorn.Cli.Commands;
+
+internal static class DoctorCommand
+{
+    internal static Command Create() => new("doctor", "");
+}
