@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Json.Serialization;
 using Pronghorn.Cli.Benchmarks;
+using Pronghorn.Cli.Diagnosis;
 
 namespace Pronghorn.Cli;
 
 /// <summary>The documents that <c>--json</c> prints, serialised by generated code.</summary>
 [JsonSourceGenerationOptions(
     WriteIndented = true,
-    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
-    UseStringEnumConverter = true)]
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(BenchmarkRecord[]))]
+[JsonSerializable(typeof(DiagnosisReport))]
+[JsonSerializable(typeof(NetworkLink[]))]
 internal sealed partial class JsonFormat : JsonSerializerContext;

@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Threading;
+using Pronghorn.Cli.Hosting;
 
 namespace Pronghorn.Cli.Benchmarks;
 

@@ -6,7 +6,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Threading;
 
-namespace Pronghorn.Cli.Benchmarks;
+namespace Pronghorn.Cli.Hosting;
 
 /// <summary>A program started by the command line, with its output collected.</summary>
 internal sealed class ChildProcess : IDisposable
