@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds into artifacts/. Usage: eng/build.sh [bpf|native|core|cli|product|all]...
+#   bpf      artifacts/bpf/*.bpf.o            the BPF programs, by clang
+#   native   artifacts/lib/libpronghorn.so    the preload library, C
+#   core     artifacts/lib/libpronghorn-core.so   the stack, compiled ahead of time
+#   cli      artifacts/bin/pronghorn          the command line
+#   product  all of these                     what a user runs (the default)
+#   all      product and every other project of the solution
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$root"
+artifacts="$root/artifacts"
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+
+say() { printf '== %s\n' "$*" >&2; }
+
+# Replaces a file in one step: a program may have the old one mapped.
+install_file() {
+    mkdir -p "$(dirname "$2")"
+    if ! cmp -s "$1" "$2"; then
+        cp "$1" "$2.new" && mv -f "$2.new" "$2"
+    fi
+}
+
+newer_than() { # is any of the files $2... newer than $1?
+    local target="$1" file
+    shift
+    [ -e "$target" ] || return 0
+    for file in "$@"; do
+        [ "$file" -nt "$target" ] && return 0
+    done
+    return 1
+}
+
+build_bpf() {
+    say "BPF programs"
+    local source object headers include
+    mkdir -p "$artifacts/bpf"
+    mapfile -t headers < <(find bpf -name '*.h')
+    include="/usr/include/$(uname -m)-linux-gnu"
+    for source in bpf/*.bpf.c; do
+        object="$artifacts/bpf/$(basename "$source" .c).o"
+        if newer_than "$object" "$source" "${headers[@]}"; then
+            clang -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -I bpf -I "$include" -c "$source" -o "$object.new"
+            llvm-strip -g "$object.new" 2> /dev/null || true
+            mv -f "$object.new" "$object"
+        fi
+    done
+}
+
+build_native() {
+    say "preload library"
+    make -s -C native/preload OUT="$artifacts/lib" >&2
+}
+
+build_core() {
+    say "stack, ahead of time (half a minute when something changed)"
+    local runtime framework library
+    case "$(uname -m)" in
+        x86_64) runtime=linux-x64 ;;
+        aarch64) runtime=linux-arm64 ;;
+        *) echo "no build for $(uname -m)" >&2; exit 1 ;;
+    esac
+    framework="$(dotnet msbuild src/Pronghorn.Preload/Pronghorn.Preload.csproj -getProperty:PronghornAotTfm)"
+    dotnet publish src/Pronghorn.Preload/Pronghorn.Preload.csproj -c Release -f "$framework" -r "$runtime" -v quiet >&2
+    library="$(find "$artifacts/publish/Pronghorn.Preload" -name '*.so' -path "*release*" -newermt '1970-01-02' | head -1)"
+    [ -n "$library" ] || { echo "publishing made no library" >&2; exit 1; }
+    install_file "$library" "$artifacts/lib/libpronghorn-core.so"
+}
+
+build_cli() {
+    say "command line"
+    dotnet build src/Pronghorn.Cli/Pronghorn.Cli.csproj -c Release -v quiet >&2
+    ln -sfn Pronghorn.Cli/release/pronghorn "$artifacts/bin/pronghorn"
+}
+
+build_solution() {
+    say "every project"
+    dotnet build Pronghorn.slnx -c Release -v quiet >&2
+    ln -sfn Pronghorn.Cli/release/pronghorn "$artifacts/bin/pronghorn"
+}
+
+[ $# -gt 0 ] || set -- product
+for part in "$@"; do
+    case "$part" in
+        bpf) build_bpf ;;
+        native) build_native ;;
+        core) build_core ;;
+        cli) build_cli ;;
+        product) build_bpf; build_native; build_core; build_cli ;;
+        all) build_bpf; build_native; build_core; build_solution ;;
+        *) sed -n '3,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+done
