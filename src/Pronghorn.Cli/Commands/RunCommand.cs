@@ -1,9 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections;
+using System.Collections.Generic;
 using System.CommandLine;
+using System.IO;
+using System.Linq;
+using Pronghorn.Cli.Hosting;
+using Pronghorn.Linux.Execution;
 
 namespace Pronghorn.Cli.Commands;
 
+/// <summary><c>pronghorn run</c>: runs a program on the stack.</summary>
 internal static class RunCommand
 {
-    internal static Command Create() => new("run", "");
+    internal static Command Create()
+    {
+        Option<string?> profile = new("--profile") { Description = "Choices for a kind of program: default, redis, memcached." };
+        Option<string?> mode = new("--mode") { Description = "rtc: in the program's thread. rtw: in a daemon (not yet)." };
+        Option<string?> interfaceName = new("--interface") { Description = "Use this interface only." };
+        Option<bool> strict = new("--strict") { Description = "Fail where a socket would fall back to the kernel." };
+        Option<bool> dryRun = new("--dry-run") { Description = "Print the command line that would be run, and end." };
+        Argument<string[]> words = new("command")
+        {
+            Description = "The program and its arguments, after --.",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        Command command = new("run", "Run a program on the stack: pronghorn run [options] -- COMMAND...")
+        {
+            profile, mode, interfaceName, strict, dryRun, words,
+        };
+        command.SetAction(result => Run(
+            result.GetValue(words)!,
+            result.GetValue(profile),
+            result.GetValue(mode),
+            result.GetValue(interfaceName),
+            result.GetValue(strict),
+            result.GetValue(dryRun)));
+        return command;
+    }
+
+    private static int Run(
+        string[] words, string? profileName, string? mode, string? interfaceName, bool strict, bool dryRun)
+    {
+        Profile profile = Profile.Choose(profileName, Path.GetFileName(words[0]));
+        Placement placement = mode is null ? profile.Placement : Profile.ParseMode(mode);
+        if (placement == Placement.Service)
+        {
+            throw new CommandException(
+                "--mode rtw needs the daemon pronghornd, which this version does not have yet; use --mode rtc");
+        }
+
+        string path = ProgramFile.Find(words[0])
+            ?? throw new CommandException($"{words[0]}: no such program on PATH, or it may not be executed");
+        Preloadability.Require(path, Environment.IsPrivilegedProcess);
+        if (interfaceName is not null && !Directory.Exists($"/sys/class/net/{interfaceName}"))
+        {
+            throw new CommandException($"--interface: there is no interface '{interfaceName}' in this network namespace");
+        }
+
+        IReadOnlyList<KeyValuePair<string, string>> variables = PreloadEnvironment.Create(
+            InstallLayout.RequireLibraryDirectory(), interfaceName, strict, mode, PreloadEnvironment.InheritedPreload);
+        if (dryRun)
+        {
+            Terminal.Result(ShellQuoting.Join(
+                ["env", .. variables.Select(variable => $"{variable.Key}={variable.Value}"), .. words]));
+            return ExitStatus.Done;
+        }
+
+        int error = ProcessImage.Replace(path, words, Merge(variables));
+        throw new CommandException($"{path} cannot be executed: error {-error} (errno(3))");
+    }
+
+    // exec keeps the pid, the terminal and the signals: to its caller the program is what was started.
+    private static string[] Merge(IReadOnlyList<KeyValuePair<string, string>> variables)
+    {
+        SortedDictionary<string, string> merged = new(StringComparer.Ordinal);
+        foreach (DictionaryEntry entry in Environment.GetEnvironmentVariables())
+        {
+            merged[(string)entry.Key] = (string?)entry.Value ?? "";
+        }
+
+        foreach ((string name, string value) in variables)
+        {
+            merged[name] = value;
+        }
+
+        return [.. merged.Select(entry => $"{entry.Key}={entry.Value}")];
+    }
 }
