@@ -2,10 +2,7 @@
 using System;
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Runtime.Versioning;
 using Pronghorn.Cli.Commands;
-
-[assembly: SupportedOSPlatform("linux")]
 
 namespace Pronghorn.Cli;
 

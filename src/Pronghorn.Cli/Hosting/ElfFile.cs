@@ -59,7 +59,7 @@ internal static class ElfFile
         for (int i = 0; i < count; i++)
         {
             long position = offset + ((long)i * entrySize);
-            if (position < 0 || position + 4 > file.Length)
+            if (position < 0 || position + Math.Max(entrySize, 4) > file.Length)
             {
                 return false;
             }

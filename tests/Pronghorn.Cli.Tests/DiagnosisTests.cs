@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using Pronghorn.Cli.Diagnosis;
+using Xunit;
+
+namespace Pronghorn.Cli.Tests;
+
+public sealed class DiagnosisTests : IDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("pronghorn-test").FullName;
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public void GoodMachine_Checked_HasNothingToSay()
+    {
+        Describe();
+
+        Assert.DoesNotContain(Findings().Values, finding => finding.Status == FindingStatus.Fail);
+        Assert.Equal(FindingStatus.Ok, Findings()["rights"].Status);
+    }
+
+    [Theory]
+    [InlineData("kernel", "proc/sys/kernel/osrelease", "4.19.0-generic")]
+    [InlineData("rights", "proc/self/status", "CapEff:\t0000000000000000\n")]
+    [InlineData("AF_XDP", "proc/net/protocols", "TCP 1\n")]
+    public void OneThingMissing_Checked_FailsWithAdvice(string check, string path, string content)
+    {
+        Describe();
+        Put(path, content);
+
+        Finding finding = Findings()[check];
+
+        Assert.Equal(FindingStatus.Fail, finding.Status);
+        Assert.NotEmpty(finding.Advice);
+    }
+
+    [Fact]
+    public void NoRightToLockAndLowLimit_Checked_FailsWithAdvice()
+    {
+        Describe();
+        Put("proc/self/status", "CapEff:\t000000c000003000\n"); // NET_ADMIN, NET_RAW, PERFMON, BPF
+
+        Assert.Equal(FindingStatus.Ok, Findings()["rights"].Status);
+        Assert.Equal(FindingStatus.Fail, Findings()["locked memory"].Status);
+    }
+
+    [Fact]
+    public void EmptyMachine_Checked_NeverThrows() => Assert.NotEmpty(Findings());
+
+    [Fact]
+    public void ForeignProgramAttached_Checked_FailsWithItsIdentity()
+    {
+        Finding finding = Interface(
+            """[{"ifname":"e0","flags":["UP"],"mtu":1500,"link_type":"ether","xdp":{"mode":1,"prog":{"id":42,"name":"other"}}}]""",
+            "e0: XDP");
+
+        Assert.Equal(FindingStatus.Fail, finding.Status);
+        Assert.Contains("42", finding.Detail, StringComparison.Ordinal);
+        Assert.Contains("other", finding.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void JumboFrames_Checked_Fail() => Assert.Equal(
+        FindingStatus.Fail,
+        Interface("""[{"ifname":"e0","flags":["UP"],"mtu":9000,"link_type":"ether"}]""", "e0: MTU").Status);
+
+    [Fact]
+    public void PeerWithOffload_Checked_Warns()
+    {
+        const string Veth =
+            """[{"ifname":"v0","link":"v1","flags":["UP"],"mtu":1500,"link_type":"ether","linkinfo":{"info_kind":"veth"}}]""";
+
+        Assert.Equal(FindingStatus.Warn, Interface(Veth, "v0: peer's checksums", "tx-checksumming: on\n").Status);
+        Assert.Equal(FindingStatus.Ok, Interface(Veth, "v0: peer's checksums", "tx-checksumming: off\n").Status);
+    }
+
+    [Fact]
+    public void OnlyLoopback_Checked_SaysThatThereIsNothing() => Assert.Equal(
+        FindingStatus.Fail,
+        Interface("""[{"ifname":"lo","flags":["UP"],"mtu":65536,"link_type":"loopback"}]""", "interfaces").Status);
+
+    [Fact]
+    public void ChannelListing_Read_TakesTheCurrentCounts() => Assert.Equal(
+        4,
+        InterfaceChecks.CurrentQueues(
+            "Channel parameters for e0:\nPre-set maximums:\nRX:\t\t8\nCombined:\t8\n"
+            + "Current hardware settings:\nRX:\t\t0\nTX:\t\t0\nCombined:\t4\n"));
+
+    private static Finding Interface(string links, string check, string? ethtool = null) =>
+        InterfaceChecks.Run(NetworkLink.Parse(links), _ => ethtool).Single(finding => finding.Check == check);
+
+    private Dictionary<string, Finding> Findings() =>
+        KernelChecks.Run(new Machine(_root)).ToDictionary(finding => finding.Check);
+
+    private void Describe()
+    {
+        Put("proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
+        Put("proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+        Put("proc/self/limits", "Max locked memory         8388608              8388608              bytes     \n");
+        Put("proc/net/protocols", "protocol size\nXDP       1088      0\n");
+        Put("proc/sys/net/core/bpf_jit_enable", "1\n");
+        Put("proc/meminfo", "HugePages_Total:       0\n");
+        Put("sys/kernel/btf/vmlinux", "");
+    }
+
+    private void Put(string path, string content)
+    {
+        string full = Path.Combine(_root, path);
+        Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+        File.WriteAllText(full, content);
+    }
+}
