@@ -46,6 +46,8 @@ internal sealed class BenchmarkOutcome
             P50Microseconds = Math.Round(Median(runs.Select(run => run.P50Microseconds)), 1),
             P99Microseconds = Math.Round(Median(runs.Select(run => run.P99Microseconds)), 1),
             CpuSecondsPerMillion = Math.Round(Median(runs.Select(run => run.CpuSecondsPerMillion)), 2),
+            ClientCpuShare = Median(runs.Select(run => run.Cpu.ShareByCpu[RedisBenchmark.ClientCpu])),
+            ServerCpuShare = Median(runs.Select(run => run.Cpu.ShareByCpu[RedisBenchmark.ServerCpu])),
             Ratio = yardstick is > 0 ? Math.Round(rps / yardstick.Value, 2) : null,
         });
     }

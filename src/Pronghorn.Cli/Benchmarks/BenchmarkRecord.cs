@@ -45,4 +45,12 @@ internal sealed record BenchmarkRecord
     /// <summary>Requests per second over the kernel's; null where the kernel did not run.</summary>
     [JsonPropertyName("ratio")]
     public required double? Ratio { get; init; }
+
+    /// <summary>Part of the time that the client's CPU was busy, 0 to 1; for people, to see which end is the limit.</summary>
+    [JsonIgnore]
+    public double ClientCpuShare { get; init; }
+
+    /// <summary>Part of the time that the server's CPU was busy, 0 to 1.</summary>
+    [JsonIgnore]
+    public double ServerCpuShare { get; init; }
 }

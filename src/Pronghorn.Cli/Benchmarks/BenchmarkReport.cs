@@ -21,7 +21,7 @@ internal static class BenchmarkReport
         Table table = new() { Border = TableBorder.Simple };
         table.AddColumn("workload");
         table.AddColumn("stack");
-        foreach (string heading in (string[])["requests/s", "ratio", "p50 us", "p99 us", "CPU s/Mreq"])
+        foreach (string heading in (string[])["requests/s", "ratio", "p50 us", "p99 us", "CPU s/Mreq", "client CPU", "server CPU"])
         {
             table.AddColumn(new TableColumn(heading).RightAligned());
         }
@@ -37,7 +37,9 @@ internal static class BenchmarkReport
                 record.Ratio is double ratio ? ratio.ToString("0.00x", CultureInfo.InvariantCulture) : "-",
                 record.P50Microseconds.ToString("0", CultureInfo.InvariantCulture),
                 record.P99Microseconds.ToString("0", CultureInfo.InvariantCulture),
-                record.CpuSecondsPerMillion.ToString("0.0", CultureInfo.InvariantCulture));
+                record.CpuSecondsPerMillion.ToString("0.0", CultureInfo.InvariantCulture),
+                record.ClientCpuShare.ToString("P0", CultureInfo.InvariantCulture),
+                record.ServerCpuShare.ToString("P0", CultureInfo.InvariantCulture));
             previous = name;
         }
 
