@@ -2,6 +2,7 @@
 using System.Text.Json.Serialization;
 using Pronghorn.Cli.Benchmarks;
 using Pronghorn.Cli.Diagnosis;
+using Pronghorn.Cli.Observation;
 
 namespace Pronghorn.Cli;
 
@@ -11,5 +12,7 @@ namespace Pronghorn.Cli;
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(BenchmarkRecord[]))]
 [JsonSerializable(typeof(DiagnosisReport))]
+[JsonSerializable(typeof(SocketSnapshot[]))]
+[JsonSerializable(typeof(ProcessSnapshot[]))]
 [JsonSerializable(typeof(NetworkLink[]))]
 internal sealed partial class JsonFormat : JsonSerializerContext;

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.IO;
+using System.Linq;
+using Pronghorn.Cli.Observation;
+using Xunit;
+
+namespace Pronghorn.Cli.Tests;
+
+public sealed class ObservationTests
+{
+    private static readonly SocketSnapshot s_listener = new()
+    {
+        Pid = 7, Program = "redis-server", State = "LISTEN", RecvQ = 0, SendQ = 511, Local = "10.0.0.2:6379", Peer = "0.0.0.0:*",
+    };
+
+    private static readonly SocketSnapshot s_connection = s_listener with
+    {
+        State = "ESTAB",
+        SendQ = 5,
+        Peer = "10.0.0.1:40000",
+        Transmission = new TransmissionSnapshot
+        {
+            CwndBytes = 14480,
+            SsthreshBytes = 28960,
+            RttUs = 120,
+            RttvarUs = 60,
+            RtoMs = 200,
+            Mss = 1448,
+            SndWnd = 64256,
+            RcvWnd = 65535,
+            Retransmissions = 3,
+        },
+    };
+
+    [Theory]
+    [InlineData(false, false, "ESTAB")]
+    [InlineData(true, false, "LISTEN")]
+    [InlineData(false, true, "LISTEN ESTAB")]
+    public void Sockets_Selected_AreThoseThatSsWouldShow(bool listening, bool all, string states)
+    {
+        SocketListingOptions options = new(listening, all, false, false);
+
+        Assert.Equal(states, string.Join(' ', SocketListing.Select([s_listener, s_connection], options).Select(s => s.State)));
+    }
+
+    [Fact]
+    public void Connection_ListedWithEverything_SaysOwnerAndHowItFares()
+    {
+        string[] lines = [.. SocketListing.Format([s_connection], new SocketListingOptions(false, false, true, true))];
+
+        Assert.Equal(3, lines.Length);
+        Assert.Contains("users:((\"redis-server\",pid=7))", lines[1], System.StringComparison.Ordinal);
+        Assert.Equal(
+            "\t rto:200 rtt:0.12/0.06 mss:1448 cwnd:10 ssthresh:20 snd_wnd:64256 rcv_wnd:65535 retrans:3", lines[2]);
+    }
+
+    [Fact]
+    public void DirectoryOfPages_Read_TakesOnlyNamesThatAreProcessIds()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("pronghorn-test");
+        try
+        {
+            foreach (string name in (string[])["12", "7", "x", "-3", "0", "12.tmp", "99999999999"])
+            {
+                File.WriteAllText(Path.Combine(directory.FullName, name), "");
+            }
+
+            Assert.Equal([7, 12], StatisticsDirectory.ProcessIds(directory.FullName));
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void NoDirectory_Read_IsEmpty() => Assert.Empty(StatisticsDirectory.ProcessIds("/nonexistent/pronghorn"));
+}
