@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+using Pronghorn.Linux.Bpf;
+using Pronghorn.Linux.Xdp;
+
+namespace Pronghorn.Devices;
+
+/// <summary>How to open an <see cref="XdpDevice"/>.</summary>
+public sealed class XdpDeviceOptions
+{
+    /// <summary>Bytes in a frame: 2048 (for an MTU up to 1774) or 4096 (up to 3822).</summary>
+    public int FrameSize { get; set; } = 2048;
+
+    /// <summary>Number of frames: more than the fill rings hold, at most 16,777,216.</summary>
+    public int FrameCount { get; set; } = 8192;
+
+    /// <summary>Sizes of the rings of each queue.</summary>
+    public XskRingSizes Rings { get; set; } = XskRingSizes.Default;
+
+    /// <summary>Whether frames are copied between device and UMEM.</summary>
+    public XskCopyMode CopyMode { get; set; }
+
+    /// <summary>Where the steering program runs.</summary>
+    public XdpAttachMode AttachMode { get; set; }
+
+    /// <summary>Whether the limit on locked memory may be raised for the time of opening.</summary>
+    public bool RaiseLockedMemoryLimit { get; set; } = true;
+}
