@@ -5,6 +5,7 @@ using System.Globalization;
 using System.IO;
 using System.Threading;
 using Pronghorn.Cli.Hosting;
+using Pronghorn.Cli.Networks;
 
 namespace Pronghorn.Cli.Benchmarks;
 
@@ -149,10 +150,10 @@ internal sealed class RedisBenchmark
 
     private ChildProcess StartServer(BenchmarkWay way)
     {
-        List<string> line = _network.OnServer(ServerCpu, Preload(way.ServerIsOurs(), _network.ServerInterface));
+        List<string> line = _network.OnServer(ServerCpu, Preload(way.ServerIsOurs()));
         line.AddRange(
         [
-            "redis-server", "--bind", BenchmarkNetwork.ServerAddress,
+            "redis-server", "--bind", HostPair.ServerAddress,
             "--port", Port.ToString(CultureInfo.InvariantCulture),
             "--save", "", "--appendonly", "no", "--daemonize", "no", "--protected-mode", "no",
             "--tcp-backlog", "4096", "--dir", Path.GetTempPath(),
@@ -172,8 +173,8 @@ internal sealed class RedisBenchmark
 
     private string RunClient(RedisWorkload workload, BenchmarkWay way, long requests)
     {
-        List<string> line = _network.OnClient(ClientCpu, Preload(way.ClientIsOurs(), _network.ClientInterface));
-        line.AddRange(["redis-benchmark", "-h", BenchmarkNetwork.ServerAddress, "-k", "1", "--csv"]);
+        List<string> line = _network.OnClient(ClientCpu, Preload(way.ClientIsOurs()));
+        line.AddRange(["redis-benchmark", "-h", HostPair.ServerAddress, "-k", "1", "--csv"]);
         Add(line, "-p", Port);
         Add(line, "-c", workload.Clients);
         Add(line, "-P", workload.Pipeline);
@@ -183,8 +184,9 @@ internal sealed class RedisBenchmark
         return ChildProcess.Run(line, s_runLimit, _cancellation);
     }
 
-    private IReadOnlyList<KeyValuePair<string, string>> Preload(bool ours, string interfaceName) => ours
-        ? PreloadEnvironment.Create(_options.LibraryDirectory!, interfaceName, strict: true, mode: null, inheritedPreload: null)
+    private IReadOnlyList<KeyValuePair<string, string>> Preload(bool ours) => ours
+        ? PreloadEnvironment.Create(
+            _options.LibraryDirectory!, HostPair.InterfaceName, strict: true, mode: null, inheritedPreload: null)
         : [];
 
     private static void Add(List<string> line, string option, long value)

@@ -3,7 +3,7 @@ using System;
 using System.Runtime.InteropServices;
 using System.Threading;
 
-namespace Pronghorn.Cli.Benchmarks;
+namespace Pronghorn.Cli.Hosting;
 
 /// <summary>Turns Ctrl-C and the other polite signals into a cancellation, so that <c>finally</c> blocks run.</summary>
 internal sealed class Interruption : IDisposable
