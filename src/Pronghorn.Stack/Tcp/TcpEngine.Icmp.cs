@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Stack.Tcp;
+
+/// <summary>What an ICMP error means to a connection, RFC 9293 3.9.2.2.</summary>
+internal enum IcmpMeaning : byte
+{
+    HostUnreachable,
+    NetworkUnreachable,
+    ProtocolUnreachable,
+    PortUnreachable,
+    FragmentationNeeded,
+    TimeExceeded,
+}
+
+/// <content>ICMP errors, path MTU, paths that become known, senders that waited for frames.</content>
+public sealed partial class TcpEngine
+{
+    private bool _pathsPending;
+    private bool _starved;
+
+    /// <summary>An ICMP error quotes a segment that we sent.</summary>
+    /// <param name="local">Source of the quoted packet.</param>
+    /// <param name="remote">Destination of the quoted packet.</param>
+    /// <param name="localPort">Its source port.</param>
+    /// <param name="remotePort">Its destination port.</param>
+    /// <param name="sequence">Its sequence number; it must lie between SND.UNA and SND.NXT (RFC 5927 4.1).</param>
+    /// <param name="meaning">What the error says.</param>
+    /// <param name="mtu">Next-hop MTU, for <see cref="IcmpMeaning.FragmentationNeeded"/>.</param>
+    internal void IcmpErrorArrives(
+        in IpAddress local,
+        in IpAddress remote,
+        ushort localPort,
+        ushort remotePort,
+        SeqNumber sequence,
+        IcmpMeaning meaning,
+        int mtu)
+    {
+        uint hash = HashOf(local, localPort, remote, remotePort);
+        int id = _flows.Find(local, localPort, remote, remotePort, hash);
+        if (id == 0 || sequence < _connections[id].SndUna || sequence > _connections[id].SndNxt)
+        {
+            _counters.Drop(DropReason.IcmpNoConnection);
+            return;
+        }
+
+        ref TransmissionControlBlock tcb = ref _connections[id];
+        if (meaning == IcmpMeaning.FragmentationNeeded)
+        {
+            LowerPathMtu(id, ref tcb, mtu);
+            return;
+        }
+
+        TcpError error = meaning switch
+        {
+            IcmpMeaning.PortUnreachable => TcpError.ConnectionRefused,
+            IcmpMeaning.ProtocolUnreachable => TcpError.ProtocolError,
+            IcmpMeaning.NetworkUnreachable => TcpError.NetworkUnreachable,
+            _ => TcpError.HostUnreachable,
+        };
+        if (tcb.State is TcpState.SynSent or TcpState.SynReceived)
+        {
+            // Linux gives up an opening connection at once; RFC 1122 4.2.3.9 allows it.
+            _counters.Add(Counter.TcpAttemptFails);
+            Finish(id, ref tcb, error);
+        }
+        else
+        {
+            // RFC 9293 MUST-56 for soft errors; Linux and RFC 5927 5.2 treat hard ones the same in open connections.
+            tcb.SoftError = error;
+        }
+    }
+
+    /// <summary>RFC 1191 6: smaller segments from now on, and at once again what was too large.</summary>
+    private void LowerPathMtu(int id, ref TransmissionControlBlock tcb, int mtu)
+    {
+        // A router of before RFC 1191 names none.
+        mtu = Math.Max(mtu == 0 ? 576 : mtu, Limits.MinimumPathMtu);
+        if (mtu >= tcb.PathMtu)
+        {
+            return;
+        }
+
+        _counters.Add(Counter.PathMtuReductions);
+        tcb.PathMtu = mtu;
+        tcb.Flags |= TcbFlags.PathMtuLowered;
+        UpdateSendMss(ref tcb);
+        if (tcb.State is TcpState.SynSent or TcpState.SynReceived)
+        {
+            return;
+        }
+
+        for (int frame = tcb.SendHead; frame != tcb.SendNext && frame != NoFrame; frame = _info[frame].Next)
+        {
+            ref FrameInfo info = ref _info[frame];
+            if (info.Length > tcb.SendMss && !info.Is(SegmentMarks.Sacked))
+            {
+                // Not congestion: lost for the scoreboard, but the window stays.
+                MarkLost(ref tcb, ref info);
+                SplitInFlight(ref tcb, frame);
+            }
+        }
+
+        Output(id, ref tcb, OutputMode.Normal);
+        RearmRetransmitTimer(id, ref tcb);
+    }
+
+    /// <summary>Routes or neighbours changed: sends at once what waited for a next hop, instead of at the next time-out.</summary>
+    internal void PathsChanged()
+    {
+        if (!_pathsPending)
+        {
+            return;
+        }
+
+        _pathsPending = false;
+        for (int id = 1; id < _connections.UpperBound; id++)
+        {
+            if (!_connections.IsRented(id) || !_connections[id].Has(TcbFlags.PathPending))
+            {
+                continue;
+            }
+
+            ref TransmissionControlBlock tcb = ref _connections[id];
+            if (tcb.State == TcpState.Closed)
+            {
+                continue;
+            }
+
+            if (!ResolvePath(ref tcb))
+            {
+                continue;
+            }
+
+            if (tcb.State is TcpState.SynSent or TcpState.SynReceived)
+            {
+                tcb.LastSentAt = _now;
+                SendSyn(id, ref tcb);
+            }
+            else if (tcb.FlightSize > 0 && tcb.SendHead != NoFrame)
+            {
+                Retransmit(id, ref tcb, tcb.SendHead);
+                Output(id, ref tcb, OutputMode.Normal);
+            }
+        }
+    }
+
+    /// <summary>Frames are free again: tells those who found none.</summary>
+    internal void WakeStarved()
+    {
+        if (!_starved || _frames.FreeCount < _frames.FrameCount / 8)
+        {
+            return;
+        }
+
+        _starved = false;
+        for (int id = 1; id < _connections.UpperBound; id++)
+        {
+            if (_connections.IsRented(id) && _connections[id].Has(TcbFlags.Starved))
+            {
+                ref TransmissionControlBlock tcb = ref _connections[id];
+                tcb.Flags &= ~TcbFlags.Starved;
+                RaiseEvent(id, ref tcb, Readiness.Out);
+            }
+        }
+    }
+
+    internal void Poll(Instant now)
+    {
+        SetTime(now);
+        RunTimers(now);
+        FlushAcks();
+        WakeStarved();
+    }
+}
