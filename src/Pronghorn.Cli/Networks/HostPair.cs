@@ -51,6 +51,8 @@ internal sealed class HostPair
             string owner = name[prefix.Length..].Split('-')[0];
             if (int.TryParse(owner, CultureInfo.InvariantCulture, out int pid) && !Directory.Exists($"/proc/{pid}"))
             {
+                // What was started just as its owner was killed may have missed the death signal.
+                Run(["sh", "-c", $"ip netns pids {name} | xargs -r kill -KILL"], CancellationToken.None);
                 Remove(name);
             }
         }
