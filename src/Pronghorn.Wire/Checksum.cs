@@ -27,7 +27,7 @@ public static class Checksum
     {
         // The sum does not depend on byte order (RFC 1071 2.B): add little-endian words, swap the two octets once at the end.
         ulong sum = 0;
-        if (data.Length >= VectorThreshold && BitConverter.IsLittleEndian)
+        if (data.Length >= VectorThreshold && Vector128.IsHardwareAccelerated && BitConverter.IsLittleEndian)
         {
             sum = SumVectors(ref data);
         }
