@@ -21,6 +21,13 @@ public sealed class XdpOpenResult
         Advice = advice;
     }
 
+    /// <summary>Says that something around the device failed, in the same form as its own errors.</summary>
+    /// <param name="interfaceName">The interface.</param>
+    /// <param name="result">The negative error number.</param>
+    /// <param name="action">What could not be done.</param>
+    public static XdpOpenResult ForFailure(string interfaceName, int result, string action) =>
+        XdpErrors.Failed(interfaceName, result, action);
+
     /// <summary>The device; null on an error.</summary>
     public XdpDevice? Device { get; }
 

@@ -77,6 +77,14 @@ public sealed class InterfaceTable : IDisposable
         return true;
     }
 
+    /// <summary>Forgets everything.</summary>
+    public void Clear()
+    {
+        Generation++;
+        _interfaceCount = 0;
+        _addressCount = 0;
+    }
+
     /// <summary>Forgets an interface and its addresses.</summary>
     public void Remove(int interfaceId)
     {

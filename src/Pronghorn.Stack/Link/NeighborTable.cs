@@ -59,6 +59,14 @@ public sealed class NeighborTable : IDisposable
         }
     }
 
+    /// <summary>Forgets everything.</summary>
+    public void Clear()
+    {
+        Generation++;
+        _count = 0;
+        _requestCount = 0;
+    }
+
     /// <summary>Takes a request for resolution that the runtime passes to the kernel, or the ARP code answers.</summary>
     public bool TryDequeueRequest(out int interfaceId, out IpAddress address)
     {
