@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C# half: loaded and started when the program first does something that needs it.
+#include "preload.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <libgen.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_PRIVATE 64
+
+enum
+{
+    STATE_NEW,
+    STATE_RUNNING,
+    STATE_OFF,
+};
+
+struct pronghorn_core core;
+int core_wait_descriptors[2] = {-1, -1};
+char core_internal_data;
+
+static atomic_int state;
+static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
+static int private_descriptors[MOST_PRIVATE];
+static int private_count;
+
+bool core_running(void)
+{
+    return atomic_load_explicit(&state, memory_order_acquire) == STATE_RUNNING;
+}
+
+bool core_possible(void)
+{
+    static atomic_int disabled = -1;
+    int known = atomic_load_explicit(&disabled, memory_order_relaxed);
+    if (unlikely(known < 0))
+    {
+        const char *value = getenv("PRONGHORN_DISABLE");
+        known = value != NULL && value[0] != '\0' && strcmp(value, "0") != 0;
+        atomic_store_explicit(&disabled, known, memory_order_relaxed);
+    }
+
+    return !known && descriptor_classes != NULL && atomic_load_explicit(&state, memory_order_relaxed) != STATE_OFF;
+}
+
+void core_disable(void)
+{
+    atomic_store(&state, STATE_OFF);
+}
+
+// The core's own descriptors: those that were not there before it started, and are of the kinds it opens.
+static bool is_core_kind(const char *target)
+{
+    return strncmp(target, "anon_inode:", 11) == 0 || strncmp(target, "socket:", 7) == 0;
+}
+
+static int list_descriptors(uint8_t *present, int size)
+{
+    int found = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    if (directory == NULL)
+    {
+        return 0;
+    }
+
+    struct dirent *entry;
+    while ((entry = readdir(directory)) != NULL)
+    {
+        int fd = atoi(entry->d_name);
+        if (entry->d_name[0] != '.' && fd >= 0 && fd < size && fd != dirfd(directory))
+        {
+            present[fd] = 1;
+            found++;
+        }
+    }
+
+    closedir(directory);
+    return found;
+}
+
+static void claim_descriptors(const uint8_t *before, uint8_t *after, int size)
+{
+    char path[64];
+    char target[64];
+    for (int fd = 0; fd < size; fd++)
+    {
+        if (!after[fd] || before[fd] || descriptor_class(fd) != PRONGHORN_NONE)
+        {
+            continue;
+        }
+
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        if (length > 0 && private_count < MOST_PRIVATE)
+        {
+            target[length] = '\0';
+            if (is_core_kind(target))
+            {
+                descriptor_set_class(fd, PRONGHORN_PRIVATE);
+                private_descriptors[private_count++] = fd;
+            }
+        }
+    }
+}
+
+// A child must not hold the device's queue or the steering program after its parent has gone.
+void core_close_in_child(void)
+{
+    for (int i = 0; i < private_count; i++)
+    {
+        real_close(private_descriptors[i]);
+    }
+
+    private_count = 0;
+}
+
+static pronghorn_core_start_function load(char *error, size_t length)
+{
+    char path[PATH_MAX];
+    const char *stated = getenv("PRONGHORN_LIBRARY_PATH");
+    Dl_info self;
+    if (stated != NULL && stated[0] != '\0')
+    {
+        snprintf(path, sizeof path, "%s", stated);
+    }
+    else if (dladdr(&core_internal_data, &self) != 0 && strlen(self.dli_fname) < sizeof path - 32)
+    {
+        char own[PATH_MAX];
+        snprintf(own, sizeof own, "%s", self.dli_fname);
+        snprintf(path, sizeof path, "%.4000s/libpronghorn-core.so", dirname(own));
+    }
+    else
+    {
+        snprintf(path, sizeof path, "libpronghorn-core.so");
+    }
+
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    void *start = library != NULL ? dlsym(library, "pronghorn_core_start") : NULL;
+    if (start == NULL)
+    {
+        const char *reason = dlerror();
+        snprintf(error, length, "%.200s cannot be loaded (%.200s)\nInstall it beside libpronghorn.so", path,
+                 reason != NULL ? reason : "no entry point");
+    }
+
+    pronghorn_core_start_function function;
+    *(void **)&function = start;
+    return function;
+}
+
+static bool start_core(uint32_t address, bool is_peer, char *error, size_t length)
+{
+    pronghorn_core_start_function function = load(error, length);
+    if (function == NULL)
+    {
+        return false;
+    }
+
+    struct pronghorn_start start = {
+        .abi = PRONGHORN_ABI,
+        .descriptors = (int32_t)descriptor_count,
+        .internal_data = (uint64_t)(uintptr_t)&core_internal_data,
+        .address = address,
+        .is_peer = is_peer,
+        .interface = getenv("PRONGHORN_INTERFACE"),
+        .kernel = &kernel_calls,
+        .counters = (const int64_t *)counters,
+        .error = error,
+        .error_length = (int32_t)length,
+        .wait_descriptors = {-1, -1},
+    };
+    struct pronghorn_core made;
+    if (function(&start, &made) != 0)
+    {
+        return false;
+    }
+
+    core = made;
+    memcpy(core_wait_descriptors, start.wait_descriptors, sizeof core_wait_descriptors);
+    return true;
+}
+
+// The runtime ignores SIGPIPE for the whole process and starts a thread: neither may change what the program sees.
+static bool start_quietly(uint32_t address, bool is_peer, char *error, size_t length)
+{
+    struct sigaction pipe_action;
+    sigset_t all;
+    sigset_t saved;
+    sigaction(SIGPIPE, NULL, &pipe_action);
+    sigfillset(&all);
+    sigdelset(&all, SIGRTMIN);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGFPE);
+    pthread_sigmask(SIG_SETMASK, &all, &saved);
+    bool started = start_core(address, is_peer, error, length);
+    sigaction(SIGPIPE, &pipe_action, NULL);
+    if (started)
+    {
+        watchdog_start();
+    }
+
+    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    return started;
+}
+
+static void report(const char *error)
+{
+    const char *strict = getenv("PRONGHORN_STRICT");
+    const char *advice = strchr(error, '\n');
+    int length = advice != NULL ? (int)(advice - error) : (int)strlen(error);
+    bool fatal = strict != NULL && strict[0] != '\0' && strcmp(strict, "0") != 0;
+    dprintf(STDERR_FILENO, "pronghorn: %.*s%s%s%s\n", length, error,
+            fatal ? "" : "; running on the kernel's path", advice != NULL ? ". " : "",
+            advice != NULL ? advice + 1 : "");
+    if (fatal)
+    {
+        _exit(1);
+    }
+}
+
+static void finish(void)
+{
+    if (core_running() && !in_shared_memory_child() && core_enter())
+    {
+        core.finish();
+        core_leave();
+    }
+}
+
+bool core_ensure(uint32_t address, bool is_peer)
+{
+    int known = atomic_load_explicit(&state, memory_order_acquire);
+    if (likely(known != STATE_NEW))
+    {
+        return known == STATE_RUNNING;
+    }
+
+    int saved_errno = errno;
+    pthread_mutex_lock(&start_lock);
+    if (atomic_load(&state) == STATE_NEW)
+    {
+        char error[512] = "";
+        int size = descriptor_count < 65536 ? (int)descriptor_count : 65536;
+        uint8_t *before = calloc(2, (size_t)size);
+        uint8_t *after = before != NULL ? before + size : NULL;
+        if (before != NULL)
+        {
+            list_descriptors(before, size);
+        }
+
+        bool started = start_quietly(address, is_peer, error, sizeof error);
+        if (started && before != NULL)
+        {
+            list_descriptors(after, size);
+            claim_descriptors(before, after, size);
+            atexit(finish);
+        }
+
+        free(before);
+        atomic_store(&state, started ? STATE_RUNNING : STATE_OFF);
+        if (!started)
+        {
+            count(PRONGHORN_COUNT_FALLBACK);
+            report(error);
+        }
+    }
+
+    pthread_mutex_unlock(&start_lock);
+    errno = saved_errno;
+    return core_running();
+}

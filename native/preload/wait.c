@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting. The core never blocks: a call that has to wait comes here, spins on the device while packets flow, and
+// then sleeps in the kernel on the device, the program's own descriptors and a wake-up together.
+#include "preload.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+// Longer than a round trip on one machine, short enough that an idle program costs nothing.
+#define DEFAULT_SPIN_MICROSECONDS 50
+#define KERNEL_INTERVAL_NS 20000
+#define MILLISECOND 1000000LL
+
+static int64_t spin_ns = DEFAULT_SPIN_MICROSECONDS * 1000LL;
+static __thread int thread_event __attribute__((tls_model("initial-exec"))) = -1;
+
+void wait_configure(void)
+{
+    const char *value = getenv("PRONGHORN_SPIN_US");
+    if (value != NULL && value[0] != '\0')
+    {
+        long microseconds = strtol(value, NULL, 10);
+        spin_ns = microseconds >= 0 && microseconds <= 1000000 ? microseconds * 1000LL : spin_ns;
+    }
+}
+
+int64_t wait_spin_time(void)
+{
+    return spin_ns;
+}
+
+int64_t wait_kernel_interval(void)
+{
+    return KERNEL_INTERVAL_NS;
+}
+
+static int remaining_ppoll(struct pollfd *fds, nfds_t count, int64_t until, const sigset_t *mask)
+{
+    struct timespec timeout;
+    int64_t now = until == NEVER ? 0 : now_ns();
+    int64_t left = until > now ? until - now : 0;
+    timeout.tv_sec = left / 1000000000;
+    timeout.tv_nsec = left % 1000000000;
+    return real_ppoll(fds, count, until == NEVER ? NULL : &timeout, mask);
+}
+
+static void drain(int fd)
+{
+    uint64_t value;
+    ssize_t ignored = real_read(fd, &value, sizeof value);
+    (void)ignored;
+}
+
+// Sleeps outside the core; enters and leaves with the lock held. 0, or -EINTR.
+int wait_block(struct waiting *waiting, int64_t next_deadline)
+{
+    struct pollfd *slots = waiting->fds + waiting->count;
+    int used = 0;
+    if (thread_event < 0)
+    {
+        thread_event = kernel_calls.event_open();
+    }
+
+    for (int i = 0; i < 2; i++)
+    {
+        slots[used++] = (struct pollfd){.fd = core_wait_descriptors[i], .events = POLLIN};
+    }
+
+    slots[used++] = (struct pollfd){.fd = thread_event, .events = POLLIN};
+    core.poll_block(thread_event, 1);
+    count(PRONGHORN_COUNT_BLOCKED);
+    wait_note_blocked(1);
+    core_leave();
+    int64_t until = waiting->deadline < next_deadline ? waiting->deadline : next_deadline;
+    int ready = remaining_ppoll(waiting->fds, waiting->count + (nfds_t)used, until, waiting->mask);
+    int failure = ready < 0 ? -errno : 0;
+    while (!core_enter())
+    {
+    }
+
+    wait_note_blocked(-1);
+    core.poll_block(thread_event, -1);
+    waiting->kernel_ready = 0;
+    if (failure != 0)
+    {
+        return failure;
+    }
+
+    for (nfds_t i = 0; ready > 0 && i < waiting->count; i++)
+    {
+        waiting->kernel_ready += waiting->fds[i].revents != 0;
+    }
+
+    if (slots[2].revents != 0)
+    {
+        drain(thread_event);
+    }
+
+    return 0;
+}
+
+static int look_at_kernel(struct waiting *waiting)
+{
+    static const struct timespec none;
+    if (waiting->count > 0)
+    {
+        int ready = real_ppoll(waiting->fds, waiting->count, &none, waiting->mask);
+        waiting->kernel_ready = ready > 0 ? ready : 0;
+        return ready < 0 ? -errno : 0;
+    }
+
+    return 0;
+}
+
+// Under the lock. Returns 0 when something happened and the call should be tried again, -ETIMEDOUT or -EINTR.
+int wait_round(struct waiting *waiting)
+{
+    struct pronghorn_round round;
+    int64_t began = 0;
+    int64_t kernel_looked = 0;
+    waiting->kernel_ready = 0;
+    watchdog_note_running();
+    for (;;)
+    {
+        core.poll(&round);
+        if (round.events > 0)
+        {
+            return 0;
+        }
+
+        if (round.now >= waiting->deadline)
+        {
+            return -ETIMEDOUT;
+        }
+
+        if (began == 0 || round.received > 0)
+        {
+            began = round.now;
+        }
+
+        if (round.now - kernel_looked >= KERNEL_INTERVAL_NS)
+        {
+            kernel_looked = round.now;
+            int failure = look_at_kernel(waiting);
+            if (failure != 0 || waiting->kernel_ready > 0)
+            {
+                return failure;
+            }
+        }
+
+        if (round.now - began >= spin_ns)
+        {
+            return wait_block(waiting, round.next_deadline);
+        }
+
+        // Others may have work in the core meanwhile.
+        lock_release();
+        pause_processor();
+        lock_take();
+    }
+}
