@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.IO;
+using System.Runtime.InteropServices;
+using System.Threading;
+
+namespace Pronghorn.Lab;
+
+/// <summary>
+/// Sees to it that no namespace outlives its maker: names carry the maker's process id, so that whoever comes next can tell
+/// what a killed process left.
+/// </summary>
+public static class LabCleanup
+{
+    private const string NameStart = "ph";
+
+    private static readonly Lock s_lock = new();
+    private static readonly List<NetworkNamespace> s_namespaces = [];
+    private static readonly List<PosixSignalRegistration> s_signals = [];
+    private static int s_lastPrefix;
+
+    /// <summary>A prefix for names that no other process and no other call uses: "ph", process id, number.</summary>
+    public static string CreatePrefix()
+    {
+        int number = Interlocked.Increment(ref s_lastPrefix);
+        return string.Create(CultureInfo.InvariantCulture, $"{NameStart}{Environment.ProcessId}n{number}");
+    }
+
+    /// <summary>Removes the namespaces whose makers are dead. Returns their names.</summary>
+    public static IReadOnlyList<string> RemoveStale()
+    {
+        List<string> removed = [];
+        foreach (string line in LabCommand.TryRun("ip", "netns", "list").Output.Split('\n'))
+        {
+            string name = line.Split(' ')[0];
+            if (TryGetMaker(name, out int maker) && !Directory.Exists($"/proc/{maker}"))
+            {
+                NetworkNamespace.Remove(name);
+                removed.Add(name);
+            }
+        }
+
+        return removed;
+    }
+
+    /// <summary>The process id in a name made from <see cref="CreatePrefix"/>.</summary>
+    public static bool TryGetMaker(string name, out int processId)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        processId = 0;
+        int end = name.IndexOf('n', StringComparison.Ordinal);
+        return name.StartsWith(NameStart, StringComparison.Ordinal)
+            && end > NameStart.Length
+            && int.TryParse(
+                name.AsSpan(NameStart.Length, end - NameStart.Length),
+                NumberStyles.None,
+                CultureInfo.InvariantCulture,
+                out processId);
+    }
+
+    internal static void Register(NetworkNamespace created)
+    {
+        lock (s_lock)
+        {
+            if (s_signals.Count == 0)
+            {
+                AppDomain.CurrentDomain.ProcessExit += static (_, _) => RemoveAll();
+
+                // Not cancelled: after this the signal does what it does by default, and ends the process.
+                foreach (PosixSignal signal in (PosixSignal[])
+                    [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT])
+                {
+                    s_signals.Add(PosixSignalRegistration.Create(signal, static _ => RemoveAll()));
+                }
+            }
+
+            s_namespaces.Add(created);
+        }
+    }
+
+    /// <summary>Returns whether the namespace was still registered, and so is the caller's to remove.</summary>
+    internal static bool Unregister(NetworkNamespace disposed)
+    {
+        lock (s_lock)
+        {
+            return s_namespaces.Remove(disposed);
+        }
+    }
+
+    private static void RemoveAll()
+    {
+        NetworkNamespace[] left;
+        lock (s_lock)
+        {
+            left = [.. s_namespaces];
+        }
+
+        foreach (NetworkNamespace item in left)
+        {
+            item.Dispose();
+        }
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Pronghorn.Lab;
+
+/// <summary>
+/// A named network namespace of ip-netns(8), with the processes in it. It is removed when disposed, when this process ends,
+/// and on Ctrl-C and SIGTERM; one left behind by a killed process is removed by <see cref="LabCleanup.RemoveStale"/>.
+/// </summary>
+public sealed class NetworkNamespace : IDisposable
+{
+    private NetworkNamespace(string name) => Name = name;
+
+    /// <summary>Its name.</summary>
+    public string Name { get; }
+
+    /// <summary>The file that setns(2) takes.</summary>
+    public string Path => $"/run/netns/{Name}";
+
+    /// <summary>Makes a namespace, with its loopback interface up.</summary>
+    /// <param name="name">Its name; see <see cref="LabCleanup.CreatePrefix"/>.</param>
+    /// <exception cref="LabException">The name is taken, or a privilege is missing.</exception>
+    public static NetworkNamespace Create(string name)
+    {
+        LabCommand.Run("ip", "netns", "add", name);
+        var created = new NetworkNamespace(name);
+        LabCleanup.Register(created);
+        created.Run("ip", "link", "set", "lo", "up");
+        return created;
+    }
+
+    /// <summary>Runs a command inside and throws when it fails; returns its output.</summary>
+    public string Run(string file, params IReadOnlyList<string> arguments) =>
+        LabCommand.Run("ip", ["netns", "exec", Name, file, .. arguments]);
+
+    /// <summary>Runs a command inside and returns how it ended.</summary>
+    public LabOutput TryRun(string file, params IReadOnlyList<string> arguments) =>
+        LabCommand.TryRun("ip", ["netns", "exec", Name, file, .. arguments]);
+
+    /// <summary>Starts a program inside. Its three streams are redirected; the process id is the program's own.</summary>
+    /// <param name="file">Program, looked up in PATH.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="options">Processor, environment and working directory; null for none.</param>
+    public Process Start(string file, IReadOnlyList<string> arguments, LabProcessOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(arguments);
+        options ??= new LabProcessOptions();
+        List<string> words = ["netns", "exec", Name];
+        if (options.Processor is int processor)
+        {
+            words.AddRange(["taskset", "-c", processor.ToString(CultureInfo.InvariantCulture)]);
+        }
+
+        words.Add(file);
+        words.AddRange(arguments);
+        ProcessStartInfo start = LabCommand.CreateStartInfo("ip", words);
+        foreach ((string name, string? value) in options.Environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        if (options.WorkingDirectory is not null)
+        {
+            start.WorkingDirectory = options.WorkingDirectory;
+        }
+
+        // ip and taskset replace themselves by the program, so the id stays.
+        return LabCommand.Start(start);
+    }
+
+    /// <summary>Ids of the processes inside.</summary>
+    public IReadOnlyList<int> GetProcessIds()
+    {
+        List<int> ids = [];
+        foreach (string line in LabCommand.TryRun("ip", "netns", "pids", Name).Output.Split('\n'))
+        {
+            if (int.TryParse(line, CultureInfo.InvariantCulture, out int id))
+            {
+                ids.Add(id);
+            }
+        }
+
+        return ids;
+    }
+
+    /// <summary>Kills the processes inside and removes the namespace with its interfaces.</summary>
+    public void Dispose()
+    {
+        if (LabCleanup.Unregister(this))
+        {
+            Remove(Name);
+        }
+    }
+
+    internal static void Remove(string name)
+    {
+        foreach (string line in LabCommand.TryRun("ip", "netns", "pids", name).Output.Split('\n'))
+        {
+            if (int.TryParse(line, CultureInfo.InvariantCulture, out int id) && id != Environment.ProcessId)
+            {
+                Kill(id);
+            }
+        }
+
+        LabCommand.TryRun("ip", "netns", "delete", name);
+    }
+
+    private static void Kill(int id)
+    {
+        try
+        {
+            using Process process = Process.GetProcessById(id);
+            process.Kill();
+            process.WaitForExit(5000);
+        }
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException)
+        {
+            // It ended by itself meanwhile.
+        }
+    }
+}

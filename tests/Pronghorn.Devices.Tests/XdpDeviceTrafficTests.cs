@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Pronghorn.Lab;
+using Pronghorn.Linux.Bpf;
+using Pronghorn.Memory;
+using Xunit;
+
+namespace Pronghorn.Devices.Tests;
+
+[Collection("lab")]
+public sealed class XdpDeviceTrafficTests(DeviceFixture fixture) : IClassFixture<DeviceFixture>
+{
+    private const byte Udp = 17;
+    private const ushort Port = 7000;
+
+    private static readonly IPEndPoint s_server = new(IPAddress.Parse(TwoHosts.ServerAddress), Port);
+
+    [Theory]
+    [InlineData(XdpAttachMode.Native)]
+    [InlineData(XdpAttachMode.Generic)]
+    public void OwnedPort_PacketsComeIn_AreAnsweredFromUserSpace(XdpAttachMode mode)
+    {
+        using XdpDevice device = fixture.OpenServer(new XdpDeviceOptions { AttachMode = mode });
+        Assert.Equal(mode == XdpAttachMode.Generic, device.IsGenericMode);
+        Assert.Equal(0, device.AddOwned(Udp, DeviceFixture.ServerAddress, Port, SteeringOptions.None));
+        using Socket client = fixture.OpenClient();
+        byte[] answer = new byte[2000];
+        for (int i = 0; i < 300; i++)
+        {
+            byte[] question = Encoding.ASCII.GetBytes($"packet {i} {new string('x', i * 4)}");
+            client.SendTo(question, s_server);
+            Echo.Run(device, 1);
+            int length = client.Receive(answer);
+            Assert.Equal(question, answer[..length]);
+        }
+
+        XdpStatistics statistics = device.GetStatistics();
+        Assert.Equal(300, statistics.Socket.Received);
+        Assert.Equal(300, statistics.Socket.Transmitted);
+        Assert.Equal(300, statistics.Socket.Completed);
+        Assert.Equal(300UL, statistics.Steering[SteeringCounter.Redirected]);
+        Assert.Equal(0, statistics.Socket.InvalidDescriptors);
+    }
+
+    [Fact]
+    public void ManyPackets_Transmitted_LeaveWithOneKickAndNoFrameIsLost()
+    {
+        using XdpDevice device = fixture.OpenServer();
+        Assert.Equal(0, device.AddOwned(Udp, DeviceFixture.ServerAddress, Port, SteeringOptions.None));
+        using Socket client = fixture.OpenClient();
+        client.ReceiveBufferSize = 1 << 20;
+        int free = device.Frames.FreeCount;
+        for (int i = 0; i < 200; i++)
+        {
+            client.SendTo([(byte)i, 1, 2, 3], s_server);
+        }
+
+        Echo.Run(device, 200);
+        byte[] answer = new byte[100];
+        for (int i = 0; i < 200; i++)
+        {
+            Assert.Equal(4, client.Receive(answer));
+            Assert.Equal((byte)i, answer[0]);
+        }
+
+        device.ReapCompletions();
+        Assert.True(device.Refill());
+        Assert.Equal(free, device.Frames.FreeCount);
+        Assert.InRange(device.GetStatistics().Socket.Kicks, 1, 16);
+    }
+
+    [Fact]
+    public void PortNotOwned_PacketsComeIn_StayWithTheKernel()
+    {
+        using XdpDevice device = fixture.OpenServer();
+        Assert.Equal(0, device.AddOwned(Udp, DeviceFixture.ServerAddress, Port, SteeringOptions.None));
+        using Socket server = DeviceFixture.OpenSocket(fixture.Hosts.Server, TwoHosts.ServerAddress, SocketType.Dgram, 7001);
+        using Socket client = fixture.OpenClient();
+        client.SendTo("hello"u8, new IPEndPoint(s_server.Address, 7001));
+        Assert.Equal(5, server.Receive(new byte[100]));
+        Assert.Equal(0, device.Receive(new FrameDescriptor[4]));
+    }
+
+    [Fact]
+    public void OwnedPort_Removed_GoesBackToTheKernel()
+    {
+        using XdpDevice device = fixture.OpenServer();
+        Assert.Equal(0, device.AddOwned(Udp, DeviceFixture.ServerAddress, Port, SteeringOptions.None));
+        Assert.Equal(0, device.RemoveOwned(Udp, DeviceFixture.ServerAddress, Port));
+        Assert.Equal(-2, device.RemoveOwned(Udp, DeviceFixture.ServerAddress, Port));
+        using Socket server = DeviceFixture.OpenSocket(fixture.Hosts.Server, TwoHosts.ServerAddress, SocketType.Dgram, Port);
+        using Socket client = fixture.OpenClient();
+        client.SendTo("hello"u8, s_server);
+        Assert.Equal(5, server.Receive(new byte[100]));
+    }
+
+    [Fact]
+    public void FramesExhausted_PacketsComeIn_AreCountedAndReceptionGoesOnAfterRelease()
+    {
+        var options = new XdpDeviceOptions { FrameCount = 128, Rings = new(64, 64, 64, 64) };
+        using XdpDevice device = fixture.OpenServer(options);
+        Assert.Equal(0, device.AddOwned(Udp, DeviceFixture.ServerAddress, Port, SteeringOptions.None));
+        using Socket client = fixture.OpenClient();
+        var held = new FrameDescriptor[200];
+        int count = 0;
+        for (int i = 0; i < 160; i++)
+        {
+            client.SendTo("starve"u8, s_server);
+            count += device.Receive(held.AsSpan(count));
+        }
+
+        Assert.Equal(128, count);
+        Assert.Equal(0, device.Frames.FreeCount);
+        XdpStatistics starved = device.GetStatistics();
+        Assert.True(starved.Socket.FillStarved > 0);
+        Assert.Equal(32UL, starved.Kernel.FillRingEmpty);
+
+        Echo.Release(device, held.AsSpan(0, count));
+        Assert.True(device.Refill());
+        client.SendTo("again"u8, s_server);
+        Echo.Run(device, 1);
+        Assert.Equal(5, client.Receive(new byte[100]));
+    }
+
+    [Fact]
+    public void TransmitRingFull_MoreTransmitted_TakesWhatFits()
+    {
+        var options = new XdpDeviceOptions { FrameCount = 512, Rings = new(64, 64, 64, 64) };
+        using XdpDevice device = fixture.OpenServer(options);
+        var packets = new FrameDescriptor[100];
+        foreach (ref FrameDescriptor packet in packets.AsSpan())
+        {
+            Assert.True(device.Frames.TryRent(out int frame));
+            packet = new FrameDescriptor(frame, 128, 60);
+        }
+
+        Assert.Equal(64, device.Transmit(packets));
+        Assert.Equal(64, device.PendingTransmit);
+        Assert.Equal(36, device.GetStatistics().Socket.TransmitRingFull);
+        Assert.Equal(0, device.Kick());
+        Assert.Equal(0, device.PendingTransmit);
+        Assert.Equal(64, device.ReapCompletions());
+        Assert.Equal(36, device.Transmit(packets.AsSpan(64)));
+        Assert.Equal(0, device.Kick());
+        Assert.Equal(36, device.ReapCompletions());
+    }
+
+    [Fact]
+    public void SteadyTraffic_Moved_AllocatesNothing()
+    {
+        using XdpDevice device = fixture.OpenServer();
+        Assert.Equal(0, device.AddOwned(Udp, DeviceFixture.ServerAddress, Port, SteeringOptions.None));
+        using Socket client = fixture.OpenClient();
+        Exchange(device, client, 4);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Span<FrameDescriptor> batch = stackalloc FrameDescriptor[64];
+        int taken = device.Receive(batch);
+        _ = device.Transmit(batch[..taken]);
+        _ = device.Kick();
+        _ = device.ReapCompletions();
+        _ = device.AddOwned(DeviceFixture.ServerAddress, 80);
+        _ = device.RemoveOwned(DeviceFixture.ServerAddress, 80);
+        _ = device.GetStatistics();
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    private static void Exchange(XdpDevice device, Socket client, int count)
+    {
+        byte[] answer = new byte[100];
+        for (int i = 0; i < count; i++)
+        {
+            client.SendTo("warm"u8, s_server);
+            Echo.Run(device, 1);
+            Assert.Equal(4, client.Receive(answer));
+            _ = device.AddOwned(DeviceFixture.ServerAddress, 80);
+            _ = device.RemoveOwned(DeviceFixture.ServerAddress, 80);
+            _ = device.GetStatistics();
+        }
+
+        client.SendTo("last"u8, s_server);
+    }
+}
