@@ -5,16 +5,16 @@ set -euo pipefail
 
 # program-or-file -> package
 build_needs=(
-    clang:clang llvm-strip:llvm gcc:gcc bpftool:bpftool
+    clang:clang llvm-strip:llvm gcc:gcc make:make
     /usr/include/bpf/bpf_helpers.h:libbpf-dev
     /usr/include/linux/if_xdp.h:linux-libc-dev
-    /usr/include/zlib.h:zlib1g-dev
+    /usr/include/stdio.h:libc6-dev /usr/include/zlib.h:zlib1g-dev
 )
 demo_needs=(
     ip:iproute2 ethtool:ethtool redis-server:redis-server redis-benchmark:redis-tools setpriv:util-linux
 )
 test_needs=(
-    memcached:memcached curl:curl wrk:wrk nginx:nginx-light python3:python3 iptables:iptables tcpdump:tcpdump nm:binutils
+    memcached:memcached curl:curl wrk:wrk nginx:nginx-light python3:python3 iptables:iptables tcpdump:tcpdump nm:binutils bpftool:bpftool
 )
 
 case "${1:-}" in

@@ -39,10 +39,11 @@ public sealed class CommandLineTests
     [Fact]
     public void InheritedPreload_EnvironmentCreated_StaysBehindOurs()
     {
-        var variables = PreloadEnvironment.Create("/lib/p", "eth1", strict: true, mode: null, "/lib/other.so");
+        var variables = PreloadEnvironment.Create("/lib/p", "eth1", strict: true, Profile.Choose("latency").Settings, "/lib/other.so");
 
         Assert.Equal("/lib/p/libpronghorn.so:/lib/other.so", variables[0].Value);
         Assert.Contains(new("PRONGHORN_INTERFACE", "eth1"), variables);
         Assert.Contains(new("PRONGHORN_STRICT", "1"), variables);
+        Assert.Contains(new("PRONGHORN_SPIN_US", "1000"), variables);
     }
 }

@@ -186,7 +186,7 @@ internal sealed class RedisBenchmark
 
     private IReadOnlyList<KeyValuePair<string, string>> Preload(bool ours) => ours
         ? PreloadEnvironment.Create(
-            _options.LibraryDirectory!, HostPair.InterfaceName, strict: true, mode: null, inheritedPreload: null)
+            _options.LibraryDirectory!, HostPair.InterfaceName, strict: true, settings: [], inheritedPreload: null)
         : [];
 
     private static void Add(List<string> line, string option, long value)

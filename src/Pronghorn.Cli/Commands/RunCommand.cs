@@ -15,7 +15,7 @@ internal static class RunCommand
 {
     internal static Command Create()
     {
-        Option<string?> profile = new("--profile") { Description = "Choices for a kind of program: default, redis, memcached." };
+        Option<string?> profile = new("--profile") { Description = "default, latency (polls longer), gentle (blocks at once)." };
         Option<string?> mode = new("--mode") { Description = "rtc: in the program's thread. rtw: in a daemon (not yet)." };
         Option<string?> interfaceName = new("--interface") { Description = "Use this interface only." };
         Option<bool> strict = new("--strict") { Description = "Fail where a socket would fall back to the kernel." };
@@ -42,7 +42,7 @@ internal static class RunCommand
     private static int Run(
         string[] words, string? profileName, string? mode, string? interfaceName, bool strict, bool dryRun)
     {
-        Profile profile = Profile.Choose(profileName, Path.GetFileName(words[0]));
+        Profile profile = Profile.Choose(profileName);
         Placement placement = mode is null ? profile.Placement : Profile.ParseMode(mode);
         if (placement == Placement.Service)
         {
@@ -59,7 +59,7 @@ internal static class RunCommand
         }
 
         IReadOnlyList<KeyValuePair<string, string>> variables = PreloadEnvironment.Create(
-            InstallLayout.RequireLibraryDirectory(), interfaceName, strict, mode, PreloadEnvironment.InheritedPreload);
+            InstallLayout.RequireLibraryDirectory(), interfaceName, strict, profile.Settings, PreloadEnvironment.InheritedPreload);
         if (dryRun)
         {
             Terminal.Result(ShellQuoting.Join(

@@ -12,10 +12,11 @@ internal static class PreloadEnvironment
     /// <param name="libraryDirectory">Where both libraries are.</param>
     /// <param name="interfaceName">The interface to use, or null for every suitable one.</param>
     /// <param name="strict">Whether a socket that would fall back to the kernel is an error.</param>
-    /// <param name="mode">"rtc", or null for the profile's choice.</param>
+    /// <param name="settings">Variables of the profile; what the caller's environment has already goes before them.</param>
     /// <param name="inheritedPreload">LD_PRELOAD of the caller, which is kept behind ours.</param>
     internal static IReadOnlyList<KeyValuePair<string, string>> Create(
-        string libraryDirectory, string? interfaceName, bool strict, string? mode, string? inheritedPreload)
+        string libraryDirectory, string? interfaceName, bool strict,
+        IReadOnlyList<KeyValuePair<string, string>> settings, string? inheritedPreload)
     {
         string preload = Path.Combine(libraryDirectory, InstallLayout.PreloadName);
         if (!string.IsNullOrEmpty(inheritedPreload))
@@ -38,9 +39,12 @@ internal static class PreloadEnvironment
             variables.Add(new("PRONGHORN_STRICT", "1"));
         }
 
-        if (mode is not null)
+        foreach (KeyValuePair<string, string> setting in settings)
         {
-            variables.Add(new("PRONGHORN_MODE", mode));
+            if (Environment.GetEnvironmentVariable(setting.Key) is null)
+            {
+                variables.Add(setting);
+            }
         }
 
         return variables;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System;
 using System.Collections.Generic;
 using System.Linq;
 
@@ -18,30 +17,32 @@ internal enum Placement
 /// <summary>A named set of choices for a kind of program.</summary>
 /// <param name="Name">What <c>--profile</c> says.</param>
 /// <param name="Placement">Where the stack runs.</param>
-/// <param name="Programs">Programs that get this profile when none is stated.</param>
-internal sealed record Profile(string Name, Placement Placement, IReadOnlyList<string> Programs)
+/// <param name="Settings">Variables for the preload library.</param>
+internal sealed record Profile(
+    string Name, Placement Placement, IReadOnlyList<KeyValuePair<string, string>> Settings)
 {
-    /// <summary>Every profile. A program that no profile names gets the first.</summary>
+    /// <summary>How long a wait polls before it blocks, in microseconds.</summary>
+    private const string SpinVariable = "PRONGHORN_SPIN_US";
+
+    /// <summary>Every profile; the first is the one that is used when none is stated.</summary>
     internal static IReadOnlyList<Profile> All { get; } =
     [
         new("default", Placement.CoThread, []),
-        new("redis", Placement.CoThread, ["redis-server", "redis-cli", "redis-benchmark", "redis-sentinel"]),
-        new("memcached", Placement.CoThread, ["memcached"]),
+
+        // For a CPU that the program has for itself: pauses of a millisecond are spent polling.
+        new("latency", Placement.CoThread, [new(SpinVariable, "1000")]),
+
+        // For a CPU shared with others: a wait blocks at once.
+        new("gentle", Placement.CoThread, [new(SpinVariable, "0")]),
     ];
 
-    /// <summary>The profile that was asked for, or the one for a program.</summary>
-    internal static Profile Choose(string? name, string program)
-    {
-        if (name is not null)
-        {
-            return All.FirstOrDefault(profile => profile.Name == name)
-                ?? throw new CommandException(
-                    $"--profile: there is no '{name}'; there are {string.Join(", ", All.Select(profile => profile.Name))}",
-                    ExitStatus.Usage);
-        }
-
-        return All.FirstOrDefault(profile => profile.Programs.Contains(program)) ?? All[0];
-    }
+    /// <summary>The profile of a name; the first for null.</summary>
+    internal static Profile Choose(string? name) => name is null
+        ? All[0]
+        : All.FirstOrDefault(profile => profile.Name == name)
+            ?? throw new CommandException(
+                $"--profile: there is no '{name}'; there are {string.Join(", ", All.Select(profile => profile.Name))}",
+                ExitStatus.Usage);
 
     /// <summary>Reads what <c>--mode</c> says.</summary>
     internal static Placement ParseMode(string mode) => mode switch
