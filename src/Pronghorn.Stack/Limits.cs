@@ -4,7 +4,10 @@ namespace Pronghorn.Stack;
 /// <summary>Every bound of the core in one place. Where Linux has the same bound, its value is taken.</summary>
 public static class Limits
 {
-    /// <summary>Bytes kept free before the payload of a frame that is to be sent: Ethernet (14), VLAN (4), IP (20 or 40), TCP with options (60).</summary>
+    /// <summary>
+    /// Bytes kept free before the payload of a frame that is to be sent: Ethernet (14), VLAN (4), IP (20 or 40), TCP with
+    /// options (60).
+    /// </summary>
     public const int TransmitHeadroom = 128;
 
     /// <summary>Devices that one stack drives.</summary>

@@ -6,7 +6,9 @@ namespace Pronghorn.Stack;
 /// <summary>Who resolves neighbours and answers ARP.</summary>
 public enum NeighborMode : byte
 {
-    /// <summary>The kernel: entries come over rtnetlink, requests go out through <see cref="Link.NeighborTable.TryDequeueRequest"/>.</summary>
+    /// <summary>
+    /// The kernel: entries come over rtnetlink, requests go out through <see cref="Link.NeighborTable.TryDequeueRequest"/>.
+    /// </summary>
     Kernel,
 
     /// <summary>The stack itself, on a device that has no kernel behind it.</summary>

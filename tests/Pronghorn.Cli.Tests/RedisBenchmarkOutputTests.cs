@@ -8,7 +8,8 @@ namespace Pronghorn.Cli.Tests;
 public sealed class RedisBenchmarkOutputTests
 {
     private const string Header =
-        "\"test\",\"rps\",\"avg_latency_ms\",\"min_latency_ms\",\"p50_latency_ms\",\"p95_latency_ms\",\"p99_latency_ms\",\"max_latency_ms\"\n";
+        "\"test\",\"rps\",\"avg_latency_ms\",\"min_latency_ms\",\"p50_latency_ms\","
+        + "\"p95_latency_ms\",\"p99_latency_ms\",\"max_latency_ms\"\n";
 
     private static readonly ProcessorUse s_use = new(1.5, [0.9, 0.6]);
 

@@ -56,7 +56,8 @@ internal static class InterfaceChecks
             return ours
                 ? Finding.Ok(check, $"Pronghorn's steering program is attached (id {program.Id})")
                 : Finding.Fail(
-                    check, $"another program is attached (id {program.Id}, name {program.Name ?? "unknown"}); Pronghorn does not replace it",
+                    check,
+                    $"another program is attached (id {program.Id}, name {program.Name ?? "unknown"}); Pronghorn does not replace it",
                     $"bpftool prog show id {program.Id} tells whose it is; detach it, or use another interface");
         }
 

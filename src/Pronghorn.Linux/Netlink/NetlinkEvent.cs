@@ -193,7 +193,9 @@ public struct NeighborInformation
     /// <summary>Its hardware address; zero when not known.</summary>
     public MacAddress Mac;
 
-    /// <summary>NUD_* state bits: 1 incomplete, 2 reachable, 4 stale, 8 delay, 0x10 probe, 0x20 failed, 0x40 no ARP, 0x80 permanent.</summary>
+    /// <summary>
+    /// NUD_* state bits: 1 incomplete, 2 reachable, 4 stale, 8 delay, 0x10 probe, 0x20 failed, 0x40 no ARP, 0x80 permanent.
+    /// </summary>
     public ushort State;
 
     /// <summary>Whether packets may be sent to <see cref="Mac"/> (NUD_VALID).</summary>
