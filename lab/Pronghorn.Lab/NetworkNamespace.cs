@@ -3,6 +3,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
+using System.IO;
 
 namespace Pronghorn.Lab;
 
@@ -22,12 +23,17 @@ public sealed class NetworkNamespace : IDisposable
 
     /// <summary>Makes a namespace, with its loopback interface up.</summary>
     /// <param name="name">Its name; see <see cref="LabCleanup.CreatePrefix"/>.</param>
+    /// <param name="keep">Whether it outlives this process; then only <see cref="Remove"/> removes it.</param>
     /// <exception cref="LabException">The name is taken, or a privilege is missing.</exception>
-    public static NetworkNamespace Create(string name)
+    public static NetworkNamespace Create(string name, bool keep = false)
     {
         LabCommand.Run("ip", "netns", "add", name);
         var created = new NetworkNamespace(name);
-        LabCleanup.Register(created);
+        if (!keep)
+        {
+            LabCleanup.Register(created);
+        }
+
         created.Run("ip", "link", "set", "lo", "up");
         return created;
     }
@@ -95,7 +101,11 @@ public sealed class NetworkNamespace : IDisposable
         }
     }
 
-    internal static void Remove(string name)
+    /// <summary>Whether a namespace of this name is there, whoever made it.</summary>
+    public static bool Exists(string name) => File.Exists($"/run/netns/{name}");
+
+    /// <summary>Kills the processes in a namespace and removes it with its interfaces, whoever made it.</summary>
+    public static void Remove(string name)
     {
         foreach (string line in LabCommand.TryRun("ip", "netns", "pids", name).Output.Split('\n'))
         {

@@ -22,6 +22,11 @@ public sealed class TwoHostsOptions
     /// <summary>Whether there is a second link, for what must not go over the first: 10.0.1.1 and 10.0.1.2 on "control0".</summary>
     public bool ControlLink { get; init; }
 
+    /// <summary>
+    /// A name under which the network outlives this process, until <see cref="TwoHosts.Remove"/>; null for one that does not.
+    /// </summary>
+    public string? Name { get; init; }
+
     /// <summary>Receive and transmit queues of each end of the link, 1 or more.</summary>
     public int Queues { get; init; } = 1;
 }
@@ -73,12 +78,12 @@ public sealed class TwoHosts : IDisposable
     public static TwoHosts Create(TwoHostsOptions? options = null)
     {
         options ??= new TwoHostsOptions();
-        string prefix = LabCleanup.CreatePrefix();
-        NetworkNamespace client = NetworkNamespace.Create(prefix + "-client");
-        NetworkNamespace? server = null;
+        bool keep = options.Name is not null;
+        string prefix = options.Name ?? LabCleanup.CreatePrefix();
+        NetworkNamespace client = NetworkNamespace.Create(ClientName(prefix), keep);
         try
         {
-            server = NetworkNamespace.Create(prefix + "-server");
+            NetworkNamespace server = NetworkNamespace.Create(ServerName(prefix), keep);
             var hosts = new TwoHosts(client, server);
             hosts.BuildLink(options);
             if (options.ControlLink)
@@ -92,13 +97,29 @@ public sealed class TwoHosts : IDisposable
         }
         catch
         {
-            server?.Dispose();
-            client.Dispose();
+            Remove(prefix);
             throw;
         }
     }
 
-    /// <summary>Removes both namespaces, with what runs in them.</summary>
+    /// <summary>The client's namespace in a network of a name.</summary>
+    public static string ClientName(string name) => name + "-client";
+
+    /// <summary>The server's namespace in a network of a name.</summary>
+    public static string ServerName(string name) => name + "-server";
+
+    /// <summary>Whether any part of the network of a name is there.</summary>
+    public static bool Exists(string name) =>
+        NetworkNamespace.Exists(ClientName(name)) || NetworkNamespace.Exists(ServerName(name));
+
+    /// <summary>Removes the network of a name, with what runs in it.</summary>
+    public static void Remove(string name)
+    {
+        NetworkNamespace.Remove(ClientName(name));
+        NetworkNamespace.Remove(ServerName(name));
+    }
+
+    /// <summary>Removes both namespaces, with what runs in them, unless the network outlives this process.</summary>
     public void Dispose()
     {
         Client.Dispose();

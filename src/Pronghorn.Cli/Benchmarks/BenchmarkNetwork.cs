@@ -2,29 +2,31 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
-using System.Threading;
-using Pronghorn.Cli.Networks;
+using Pronghorn.Lab;
 
 namespace Pronghorn.Cli.Benchmarks;
 
 /// <summary>The two hosts of a benchmark; they live as long as it does.</summary>
 internal sealed class BenchmarkNetwork : IDisposable
 {
-    private const string Prefix = "pronghorn-bench-";
+    internal const int Mtu = 1500;
 
-    private readonly HostPair _hosts = new($"{Prefix}{Environment.ProcessId}");
+    private readonly TwoHosts _hosts;
 
-    private BenchmarkNetwork()
-    {
-    }
+    private BenchmarkNetwork(TwoHosts hosts) => _hosts = hosts;
 
     /// <summary>Makes the network, after removing what a killed benchmark left.</summary>
-    internal static BenchmarkNetwork Create(CancellationToken cancellation)
+    internal static BenchmarkNetwork Create()
     {
-        HostPair.RemoveStale(Prefix);
-        BenchmarkNetwork network = new();
-        network._hosts.Create(cancellation);
-        return network;
+        try
+        {
+            LabCleanup.RemoveStale();
+            return new BenchmarkNetwork(TwoHosts.Create(new TwoHostsOptions { Mtu = Mtu, DisableOffloads = true }));
+        }
+        catch (LabException failure)
+        {
+            throw new CommandException($"the network cannot be made: {failure.Message}");
+        }
     }
 
     /// <summary>The command line that runs a program as the server's host.</summary>
@@ -36,16 +38,16 @@ internal sealed class BenchmarkNetwork : IDisposable
         Enter(_hosts.Client, cpu, environment);
 
     /// <inheritdoc/>
-    public void Dispose() => _hosts.Remove();
+    public void Dispose() => _hosts.Dispose();
 
     private static List<string> Enter(
-        string host, int cpu, IReadOnlyList<KeyValuePair<string, string>> environment)
+        NetworkNamespace host, int cpu, IReadOnlyList<KeyValuePair<string, string>> environment)
     {
         // Every word up to the program execs the next, so the process started is the program itself. The death signal
         // ends it when this process is killed outright.
         List<string> line =
         [
-            "ip", "netns", "exec", host,
+            "ip", "netns", "exec", host.Name,
             "setpriv", "--pdeathsig", "KILL",
             "prlimit", "--nofile=20000:20000",
             "taskset", "-c", cpu.ToString(CultureInfo.InvariantCulture),

@@ -4,7 +4,6 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Text.Json;
-using Pronghorn.Cli.Networks;
 using Spectre.Console;
 
 namespace Pronghorn.Cli.Benchmarks;
@@ -51,7 +50,7 @@ internal static class BenchmarkReport
     internal static IEnumerable<string> Conditions(RedisBenchmarkOptions options)
     {
         yield return $"Equal for every way: server on CPU {RedisBenchmark.ServerCpu}, client on CPU {RedisBenchmark.ClientCpu}; "
-            + $"one veth pair, MTU {HostPair.Mtu}; tx checksum, TSO, GSO and GRO off on both ends; "
+            + $"one veth pair, MTU {BenchmarkNetwork.Mtu}; tx checksum, TSO, GSO and GRO off on both ends; "
             + "redis without persistence, keep-alive connections.";
         yield return $"Congestion control of the kernel's ends: {KernelCongestionControl()}; of Pronghorn's: cubic.";
         yield return string.Create(

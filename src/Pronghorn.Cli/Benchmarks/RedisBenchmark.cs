@@ -5,7 +5,7 @@ using System.Globalization;
 using System.IO;
 using System.Threading;
 using Pronghorn.Cli.Hosting;
-using Pronghorn.Cli.Networks;
+using Pronghorn.Lab;
 
 namespace Pronghorn.Cli.Benchmarks;
 
@@ -36,7 +36,7 @@ internal sealed class RedisBenchmark
     {
         RequirePrograms();
         using Interruption interruption = new();
-        using BenchmarkNetwork network = BenchmarkNetwork.Create(interruption.Token);
+        using BenchmarkNetwork network = BenchmarkNetwork.Create();
         RedisBenchmark benchmark = new(options, network, interruption.Token);
         BenchmarkOutcome outcome = new();
         for (int i = 0; i < options.Workloads.Count; i++)
@@ -153,7 +153,7 @@ internal sealed class RedisBenchmark
         List<string> line = _network.OnServer(ServerCpu, Preload(way.ServerIsOurs()));
         line.AddRange(
         [
-            "redis-server", "--bind", HostPair.ServerAddress,
+            "redis-server", "--bind", TwoHosts.ServerAddress,
             "--port", Port.ToString(CultureInfo.InvariantCulture),
             "--save", "", "--appendonly", "no", "--daemonize", "no", "--protected-mode", "no",
             "--tcp-backlog", "4096", "--dir", Path.GetTempPath(),
@@ -174,7 +174,7 @@ internal sealed class RedisBenchmark
     private string RunClient(RedisWorkload workload, BenchmarkWay way, long requests)
     {
         List<string> line = _network.OnClient(ClientCpu, Preload(way.ClientIsOurs()));
-        line.AddRange(["redis-benchmark", "-h", HostPair.ServerAddress, "-k", "1", "--csv"]);
+        line.AddRange(["redis-benchmark", "-h", TwoHosts.ServerAddress, "-k", "1", "--csv"]);
         Add(line, "-p", Port);
         Add(line, "-c", workload.Clients);
         Add(line, "-P", workload.Pipeline);
@@ -186,7 +186,7 @@ internal sealed class RedisBenchmark
 
     private IReadOnlyList<KeyValuePair<string, string>> Preload(bool ours) => ours
         ? PreloadEnvironment.Create(
-            _options.LibraryDirectory!, HostPair.InterfaceName, strict: true, settings: [], inheritedPreload: null)
+            _options.LibraryDirectory!, TwoHosts.Interface, strict: true, settings: [], inheritedPreload: null)
         : [];
 
     private static void Add(List<string> line, string option, long value)

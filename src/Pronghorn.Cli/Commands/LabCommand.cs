@@ -4,9 +4,8 @@ using System.Collections;
 using System.Collections.Generic;
 using System.CommandLine;
 using System.Linq;
-using System.Threading;
 using Pronghorn.Cli.Hosting;
-using Pronghorn.Cli.Networks;
+using Pronghorn.Lab;
 using Pronghorn.Linux.Execution;
 
 namespace Pronghorn.Cli.Commands;
@@ -41,52 +40,59 @@ internal static class LabCommand
                 $"lab: '{name}' is no name of 1 to {LongestName} letters, digits and hyphens", ExitStatus.Usage);
         }
 
-        HostPair hosts = new($"pronghorn-lab-{name}");
+        string network = $"pronghorn-lab-{name}";
         return action switch
         {
-            "up" => Up(name, hosts),
-            "down" => Down(name, hosts),
-            "shell" => Shell(name, hosts, host),
+            "up" => Up(name, network),
+            "down" => Down(name, network),
+            "shell" => Shell(name, network, host),
             _ => throw new CommandException($"lab: '{action}' is none of up, down, shell", ExitStatus.Usage),
         };
     }
 
-    private static int Up(string name, HostPair hosts)
+    private static int Up(string name, string network)
     {
-        if (hosts.Exists)
+        if (TwoHosts.Exists(network))
         {
             throw new CommandException($"lab {name} is up already; pronghorn lab {name} down removes it");
         }
 
         RequireRoot();
-        using Interruption interruption = new();
-        hosts.Create(interruption.Token);
-        Terminal.Result($"{hosts.Server}  {HostPair.InterfaceName}  {HostPair.ServerAddress}/24");
-        Terminal.Result($"{hosts.Client}  {HostPair.InterfaceName}  {HostPair.ClientAddress}/24");
+        try
+        {
+            TwoHosts.Create(new TwoHostsOptions { Name = network }).Dispose();
+        }
+        catch (LabException failure)
+        {
+            throw new CommandException($"lab {name} cannot be made: {failure.Message}");
+        }
+
+        Terminal.Result($"{TwoHosts.ServerName(network)}  {TwoHosts.Interface}  {TwoHosts.ServerAddress}/24");
+        Terminal.Result($"{TwoHosts.ClientName(network)}  {TwoHosts.Interface}  {TwoHosts.ClientAddress}/24");
         return ExitStatus.Done;
     }
 
-    private static int Down(string name, HostPair hosts)
+    private static int Down(string name, string network)
     {
-        if (!hosts.Exists)
+        if (!TwoHosts.Exists(network))
         {
             throw new CommandException($"lab {name} is not up");
         }
 
         RequireRoot();
-        hosts.Remove();
-        return hosts.Exists ? ExitStatus.Failed : ExitStatus.Done;
+        TwoHosts.Remove(network);
+        return TwoHosts.Exists(network) ? ExitStatus.Failed : ExitStatus.Done;
     }
 
-    private static int Shell(string name, HostPair hosts, string host)
+    private static int Shell(string name, string network, string host)
     {
         string space = host switch
         {
-            "server" => hosts.Server,
-            "client" => hosts.Client,
+            "server" => TwoHosts.ServerName(network),
+            "client" => TwoHosts.ClientName(network),
             _ => throw new CommandException($"lab: '{host}' is neither server nor client", ExitStatus.Usage),
         };
-        if (!hosts.Exists)
+        if (!TwoHosts.Exists(network))
         {
             throw new CommandException($"lab {name} is not up; pronghorn lab {name} up makes it");
         }
