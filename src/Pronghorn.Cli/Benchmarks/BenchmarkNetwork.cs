@@ -13,7 +13,13 @@ internal sealed class BenchmarkNetwork : IDisposable
 
     private readonly TwoHosts _hosts;
 
-    private BenchmarkNetwork(TwoHosts hosts) => _hosts = hosts;
+    private readonly string _name;
+
+    private BenchmarkNetwork(TwoHosts hosts, string name)
+    {
+        _hosts = hosts;
+        _name = name;
+    }
 
     /// <summary>Makes the network, after removing what a killed benchmark left.</summary>
     internal static BenchmarkNetwork Create()
@@ -21,7 +27,12 @@ internal sealed class BenchmarkNetwork : IDisposable
         try
         {
             LabCleanup.RemoveStale();
-            return new BenchmarkNetwork(TwoHosts.Create(new TwoHostsOptions { Mtu = Mtu, DisableOffloads = true }));
+
+            // A network with a name is left alone by the lab's own signal handlers: the benchmark has its own, which
+            // stops measuring first. The name still tells whose it is, for whoever cleans up after a killed one.
+            string name = LabCleanup.CreatePrefix();
+            return new BenchmarkNetwork(
+                TwoHosts.Create(new TwoHostsOptions { Name = name, Mtu = Mtu, DisableOffloads = true }), name);
         }
         catch (LabException failure)
         {
@@ -38,7 +49,7 @@ internal sealed class BenchmarkNetwork : IDisposable
         Enter(_hosts.Client, cpu, environment);
 
     /// <inheritdoc/>
-    public void Dispose() => _hosts.Dispose();
+    public void Dispose() => TwoHosts.Remove(_name);
 
     private static List<string> Enter(
         NetworkNamespace host, int cpu, IReadOnlyList<KeyValuePair<string, string>> environment)
