@@ -252,6 +252,7 @@ public sealed unsafe class RouteMonitor : IDisposable
 
     private bool TryStartSnapshot()
     {
+        DiscardQueued();
         _phase = DumpPhase.Links;
         _interrupted = false;
         if (SendDump())
@@ -262,6 +263,24 @@ public sealed unsafe class RouteMonitor : IDisposable
 
         _phase = DumpPhase.Idle;
         return false;
+    }
+
+    /// <summary>
+    /// Throws away what waits to be read. The snapshot has all of it; and a route whose addition waits while its removal was
+    /// lost would be told for ever.
+    /// </summary>
+    private void DiscardQueued()
+    {
+        _position = 0;
+        _length = 0;
+        long result;
+        do
+        {
+            result = Libc.Receive(
+                FileDescriptor, new Span<byte>(_buffer, NetlinkMessage.HeaderLength), Constants.MessageDontWait);
+            _statistics.Overruns += result == -Errno.NoBuffers ? 1 : 0;
+        }
+        while (result is > 0 or -Errno.NoBuffers or -Errno.Interrupted);
     }
 
     private bool SendDump()
@@ -302,14 +321,14 @@ public sealed unsafe class RouteMonitor : IDisposable
                 // Changes were lost. A dump in progress goes on undisturbed, and is then made again.
                 _statistics.Overruns++;
                 _restartWanted = true;
-                if (_phase == DumpPhase.Idle)
+                if (_phase != DumpPhase.Idle)
                 {
-                    _position = 0;
-                    _length = 0;
-                    return true;
+                    continue;
                 }
 
-                continue;
+                _position = 0;
+                _length = 0;
+                return true;
             }
 
             if (result <= 0)
