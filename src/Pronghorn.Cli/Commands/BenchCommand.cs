@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
 using System.CommandLine;
+using System.Linq;
 using Pronghorn.Cli.Benchmarks;
 using Pronghorn.Cli.Hosting;
 
@@ -31,9 +34,13 @@ internal static class BenchCommand
             Description = "Which ends run on Pronghorn: a list of kernel (none), server, both.",
             DefaultValueFactory = _ => "kernel,server,both",
         };
+        Option<string?> only = new("--only")
+        {
+            Description = "Only the workloads whose name contains this text, such as \"GET c=50 P=1 d=3\".",
+        };
         Command command = new("redis", "Debian's redis-server and redis-benchmark in two network namespaces.")
         {
-            quick, json, rounds, seconds, ways,
+            quick, json, rounds, seconds, ways, only,
         };
         command.SetAction(result =>
         {
@@ -43,22 +50,33 @@ internal static class BenchCommand
                 result.GetValue(json),
                 result.GetValue(rounds),
                 result.GetValue(seconds) ?? (isQuick ? QuickSeconds : FullSeconds),
-                result.GetValue(ways)!);
+                result.GetValue(ways)!,
+                result.GetValue(only));
         });
         return command;
     }
 
-    private static int Run(bool quick, bool json, int rounds, double seconds, string ways)
+    private static int Run(bool quick, bool json, int rounds, double seconds, string ways, string? only)
     {
         if (rounds < 1 || !(seconds > 0 && seconds <= 30))
         {
             throw new CommandException("--rounds is at least 1, --seconds more than 0 and at most 30", ExitStatus.Usage);
         }
 
-        var wanted = BenchmarkWays.Parse(ways);
+        IReadOnlyList<RedisWorkload> workloads =
+        [
+            .. (quick ? RedisWorkload.Quick : RedisWorkload.Full)
+                .Where(workload => only is null || workload.ToString().Contains(only, StringComparison.OrdinalIgnoreCase)),
+        ];
+        if (workloads.Count == 0)
+        {
+            throw new CommandException($"--only: no workload's name contains '{only}'", ExitStatus.Usage);
+        }
+
+        IReadOnlyList<BenchmarkWay> wanted = BenchmarkWays.Parse(ways);
         bool needsLibrary = wanted.Count > 1 || wanted[0] != BenchmarkWay.Kernel;
         RedisBenchmarkOptions options = new(
-            quick ? RedisWorkload.Quick : RedisWorkload.Full,
+            workloads,
             wanted,
             rounds,
             seconds,
