@@ -43,7 +43,7 @@ public enum DropReason : byte
     /// <summary>ICMP: an error that matches no connection, or a sequence number outside its window.</summary>
     IcmpNoConnection,
 
-    /// <summary>TCP: bad header length or options.</summary>
+    /// <summary>TCP: bad header length.</summary>
     TcpMalformed,
 
     /// <summary>TCP: checksum wrong.</summary>

@@ -86,10 +86,16 @@ public sealed partial class NetworkStack
         int interfaceId,
         Instant now)
     {
-        if (!TcpView.TryParse(payload, out TcpView tcp, out _) || tcp.HasMalformedOptions)
+        if (!TcpView.TryParse(payload, out TcpView tcp, out _))
         {
             Counters.Drop(DropReason.TcpMalformed);
             return false;
+        }
+
+        if (tcp.HasMalformedOptions)
+        {
+            // As Linux: what came before the bad option counts, the rest does not.
+            Counters.Add(Counter.TcpMalformedOptions);
         }
 
         if (!tcp.HasValidChecksum(source, destination) && !IsPartialChecksum(tcp, payload.Length, source, destination))

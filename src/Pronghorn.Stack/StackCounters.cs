@@ -93,6 +93,9 @@ public enum Counter : byte
     /// <summary>Frames with a checksum that the sending veth peer left partial, accepted.</summary>
     PartialChecksums,
 
+    /// <summary>Segments with an option of impossible length; the options before it were used.</summary>
+    TcpMalformedOptions,
+
     /// <summary>Receive windows kept small because frames were short.</summary>
     MemoryPressure,
 
