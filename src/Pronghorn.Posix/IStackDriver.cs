@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+using Pronghorn.Stack;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Posix;
+
+/// <summary>What moves a stack's frames: a shard on a device, or two stacks back to back in a test.</summary>
+public interface IStackDriver
+{
+    /// <summary>The stack.</summary>
+    NetworkStack Stack { get; }
+
+    /// <summary>Whether frames wait to be sent.</summary>
+    bool HasPending { get; }
+
+    /// <summary>Whether local addresses have changed since this was last asked.</summary>
+    bool TakeAddressChange();
+
+    /// <summary>Takes what has arrived and runs what is due.</summary>
+    /// <returns>Frames taken.</returns>
+    int Poll(Instant now);
+
+    /// <summary>Sends what is queued.</summary>
+    void Flush();
+
+    /// <summary>Whether a destination is reached through this driver, and from which address.</summary>
+    bool Reaches(in IpAddress destination, out IpAddress source);
+
+    /// <summary>The interface whose addresses are served.</summary>
+    int InterfaceId { get; }
+
+    /// <summary>Steers a local end to the stack.</summary>
+    /// <param name="address">A local address.</param>
+    /// <param name="port">A local TCP port.</param>
+    /// <param name="checkKernel">Whether the kernel may have connections of its own there.</param>
+    /// <returns>0 or a negative error number.</returns>
+    int AddOwned(in IpAddress address, ushort port, bool checkKernel);
+
+    /// <summary>Gives a local end back to the kernel.</summary>
+    void RemoveOwned(in IpAddress address, ushort port);
+}
