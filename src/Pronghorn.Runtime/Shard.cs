@@ -159,6 +159,9 @@ public sealed class Shard : IDisposable
     {
         _mirrorDue = now + s_mirrorInterval;
         Mirror.Drain();
+
+        // A neighbour that became known lets go what waited for it.
+        Stack.Poll(now);
     }
 
     /// <summary>Sends everything that is queued, with as few system calls as the device needs.</summary>
