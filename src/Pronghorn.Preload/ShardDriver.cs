@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+using Pronghorn.Linux.Bpf;
+using Pronghorn.Posix;
+using Pronghorn.Runtime;
+using Pronghorn.Stack;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Preload;
+
+/// <summary>A shard as the socket layer sees it.</summary>
+internal sealed class ShardDriver : IStackDriver
+{
+    private readonly Shard _shard;
+
+    public ShardDriver(Shard shard) => _shard = shard;
+
+    public NetworkStack Stack => _shard.Stack;
+
+    public bool HasPending => _shard.HasPending;
+
+    public int InterfaceId => _shard.InterfaceId;
+
+    public bool TakeAddressChange()
+    {
+        bool changed = _shard.Mirror.AddressesChanged;
+        _shard.Mirror.AddressesChanged = false;
+        return changed;
+    }
+
+    public int Poll(Instant now) => _shard.Poll(now);
+
+    public void Flush() => _shard.Flush();
+
+    public bool Reaches(in IpAddress destination, out IpAddress source) => _shard.Reaches(destination, out source);
+
+    public int AddOwned(in IpAddress address, ushort port, bool checkKernel) =>
+        _shard.Device.AddOwned(address, port, checkKernel ? SteeringOptions.CheckKernel : SteeringOptions.None);
+
+    public void RemoveOwned(in IpAddress address, ushort port) => _shard.Device.RemoveOwned(address, port);
+}
