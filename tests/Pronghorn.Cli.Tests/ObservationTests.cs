@@ -2,6 +2,11 @@
 using System.IO;
 using System.Linq;
 using Pronghorn.Cli.Observation;
+using Pronghorn.Memory;
+using Pronghorn.Runtime.Statistics;
+using Pronghorn.Stack;
+using Pronghorn.Stack.Tcp;
+using Pronghorn.Wire;
 using Xunit;
 
 namespace Pronghorn.Cli.Tests;
@@ -66,6 +71,51 @@ public sealed class ObservationTests
             }
 
             Assert.Equal([7, 12], StatisticsDirectory.ProcessIds(directory.FullName));
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void PageOfProgramThatSleeps_Read_ShowsWhatItLastSaid()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("pronghorn-test");
+        using FramePool frames = FramePool.Create(2048, 64);
+        using NetworkStack stack = new(new StackOptions { MaximumConnections = 16 }, frames);
+        try
+        {
+            Assert.Equal(0, StatisticsWriter.Create(directory.FullName, 4711, 1, out StatisticsWriter? writer));
+            using (writer)
+            {
+                stack.Tcp.Listen(IpAddress.Parse("10.0.0.2"), 6379, 511, 0, SocketSettings.Default, out _);
+                writer!.Set(writer.AddCounter("fallbacks", isDrop: false), 3);
+                writer.Write(stack, new Instant(1));
+
+                ProcessSnapshot? read = StatisticsDecoder.TryRead(directory.FullName, 4711, "redis-server");
+
+                Assert.Equal(s_listener with { Pid = 4711 }, Assert.Single(read!.Sockets));
+                Assert.Contains(new CounterSnapshot("fallbacks", 3, false), read.Counters);
+                Assert.Contains(read.Counters, counter => counter.IsDrop && counter.Name == "tcp_checksum");
+            }
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void FileThatIsNoPage_Read_ShowsNothing()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("pronghorn-test");
+        try
+        {
+            File.WriteAllText(Path.Combine(directory.FullName, "4711"), "not a page");
+
+            Assert.Null(StatisticsDecoder.TryRead(directory.FullName, 4711, "x"));
+            Assert.Null(StatisticsDecoder.TryRead(directory.FullName, 4712, "x"));
         }
         finally
         {

@@ -4,24 +4,22 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Linq;
+using Pronghorn.Runtime.Statistics;
 
 namespace Pronghorn.Cli.Observation;
 
 /// <summary>Finds the programs on the stack by the pages that they keep in a directory, one for each process.</summary>
 internal static class StatisticsDirectory
 {
-    /// <summary>Where running programs keep their pages.</summary>
-    internal const string Path = "/run/pronghorn";
-
     /// <summary>Reads every page whose owner lives; the page of a process that is gone says nothing any more.</summary>
     /// <param name="wanted">One process, or null for all.</param>
     internal static IReadOnlyList<ProcessSnapshot> Read(int? wanted)
     {
         List<ProcessSnapshot> found = [];
-        foreach (int pid in ProcessIds(Path).Where(pid => wanted is null || pid == wanted))
+        foreach (int pid in ProcessIds(StatisticsPage.Directory).Where(pid => wanted is null || pid == wanted))
         {
             string? program = ProgramName(pid);
-            if (program is not null && Decode(pid, program) is ProcessSnapshot snapshot)
+            if (program is not null && StatisticsDecoder.TryRead(StatisticsPage.Directory, pid, program) is ProcessSnapshot snapshot)
             {
                 found.Add(snapshot);
             }
@@ -29,7 +27,7 @@ internal static class StatisticsDirectory
 
         return wanted is null || found.Count > 0
             ? found
-            : throw new CommandException($"process {wanted} is not on the stack: it has no page in {Path}");
+            : throw new CommandException($"process {wanted} is not on the stack: it has no page in {StatisticsPage.Directory}");
     }
 
     /// <summary>The names in a directory that are process ids, in order.</summary>
@@ -42,7 +40,7 @@ internal static class StatisticsDirectory
 
         return Directory.EnumerateFiles(directory)
             .Select(file => int.TryParse(
-                System.IO.Path.GetFileName(file), NumberStyles.None, CultureInfo.InvariantCulture, out int pid) ? pid : 0)
+                Path.GetFileName(file), NumberStyles.None, CultureInfo.InvariantCulture, out int pid) ? pid : 0)
             .Where(pid => pid > 0)
             .Order();
     }
@@ -58,6 +56,4 @@ internal static class StatisticsDirectory
             return null;
         }
     }
-
-    private static ProcessSnapshot? Decode(int pid, string program) => new(pid, program, [], []);
 }

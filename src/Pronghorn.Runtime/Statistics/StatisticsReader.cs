@@ -29,8 +29,10 @@ public sealed class StatisticsReader : IDisposable
             return result;
         }
 
-        ref StatisticsHeader header = ref MemoryMarshal.AsRef<StatisticsHeader>(page.Bytes);
-        if (page.Length < StatisticsWriter.PageLength || header.Magic != StatisticsPage.Magic
+        // The length first: a shorter file has no header to look at.
+        StatisticsHeader header = default;
+        if (page.Length < StatisticsWriter.PageLength
+            || !MemoryMarshal.TryRead(page.Bytes, out header) || header.Magic != StatisticsPage.Magic
             || header.Version != StatisticsPage.Version)
         {
             page.Dispose();
