@@ -18,6 +18,19 @@ internal sealed class Holder : IDisposable
         Report = report;
     }
 
+    /// <summary>The command that starts this assembly's <see cref="Program"/>.</summary>
+    public static IReadOnlyList<string> ProgramCommand
+    {
+        get
+        {
+            string host = Environment.ProcessPath!;
+            string assembly = typeof(Holder).Assembly.Location;
+            return Path.GetFileNameWithoutExtension(host) == "dotnet"
+                ? [host, "exec", assembly]
+                : [Path.ChangeExtension(assembly, null)];
+        }
+    }
+
     /// <summary>"open", or the error.</summary>
     public string Report { get; }
 
@@ -27,18 +40,7 @@ internal sealed class Holder : IDisposable
     /// <param name="mode">Second argument of the program.</param>
     public static Holder Start(NetworkNamespace place, IReadOnlyList<string> wrapper, string mode = "")
     {
-        string host = Environment.ProcessPath!;
-        string assembly = typeof(Holder).Assembly.Location;
-        List<string> words = [.. wrapper];
-        if (Path.GetFileNameWithoutExtension(host) == "dotnet")
-        {
-            words.AddRange([host, "exec", assembly]);
-        }
-        else
-        {
-            words.AddRange([Path.Combine(Path.GetDirectoryName(assembly)!, Path.GetFileNameWithoutExtension(assembly))]);
-        }
-
+        List<string> words = [.. wrapper, .. ProgramCommand];
         words.AddRange([TwoHosts.Interface, mode]);
         Process process = place.Start(words[0], words[1..]);
         string? report = process.StandardOutput.ReadLine();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using Pronghorn.Lab;
 using Pronghorn.Linux.Interop;
 
 namespace Pronghorn.Devices.Tests;
 
 /// <summary>
-/// The other process of a test: opens a device, says on one line how that went, and holds it until its standard input ends
+/// The other process of a test: opens a device or builds a lab, says on one line how that went, and holds it until its standard input ends
 /// or it is killed.
 /// </summary>
 internal static class Program
@@ -14,6 +15,11 @@ internal static class Program
 
     private static int Main(string[] arguments)
     {
+        if (arguments[0] == "lab")
+        {
+            return HoldLab();
+        }
+
         var options = new XdpDeviceOptions();
         if (arguments.Length > 1 && arguments[1] == "little-memory")
         {
@@ -26,6 +32,15 @@ internal static class Program
             return 1;
         }
 
+        _ = Console.In.ReadToEnd();
+        return 0;
+    }
+
+    private static int HoldLab()
+    {
+        using TwoHosts hosts = TwoHosts.Create();
+        Console.Out.WriteLine("ready");
+        Console.Out.Flush();
         _ = Console.In.ReadToEnd();
         return 0;
     }

@@ -69,7 +69,61 @@ public sealed class XdpDeviceTrafficTests(DeviceFixture fixture) : IClassFixture
         device.ReapCompletions();
         Assert.True(device.Refill());
         Assert.Equal(free, device.Frames.FreeCount);
-        Assert.InRange(device.GetStatistics().Socket.Kicks, 1, 16);
+    }
+
+    [Fact]
+    public void FullRing_Kicked_NeedsOneCallForEach32PacketsAtMost()
+    {
+        using XdpDevice device = fixture.OpenServer();
+        var packets = new FrameDescriptor[320];
+        foreach (ref FrameDescriptor packet in packets.AsSpan())
+        {
+            Assert.True(device.Frames.TryRent(out int frame));
+            packet = new FrameDescriptor(frame, 128, 60);
+        }
+
+        Assert.Equal(320, device.Transmit(packets));
+        Assert.Equal(0, device.Kick());
+        Assert.Equal(0, device.PendingTransmit);
+        Assert.Equal(320, device.ReapCompletions());
+        Assert.InRange(device.GetStatistics().Socket.Kicks, 1, 11);
+    }
+
+    [Fact]
+    public void InterfaceDown_Transmitted_KeepsThePacketsAndSaysSo()
+    {
+        using XdpDevice device = fixture.OpenServer();
+        Assert.True(device.Frames.TryRent(out int frame));
+        fixture.Hosts.Server.Run("ip", "link", "set", TwoHosts.Interface, "down");
+        try
+        {
+            Assert.Equal(1, device.Transmit([new FrameDescriptor(frame, 128, 60)]));
+            Assert.Equal(-100, device.Kick());
+            Assert.Equal(1, device.PendingTransmit);
+            Assert.Equal(1, device.GetStatistics().Socket.KickFailed);
+        }
+        finally
+        {
+            fixture.Hosts.Server.Run("ip", "link", "set", TwoHosts.Interface, "up");
+        }
+
+        Assert.Equal(0, device.Kick());
+        Assert.Equal(1, device.ReapCompletions());
+    }
+
+    [Fact]
+    public void InterfaceRemoved_UnderTheDevice_FailsCallsAndDisposesCleanly()
+    {
+        using TwoHosts hosts = TwoHosts.Create();
+        XdpOpenResult result = NamespaceThread.Run(hosts.Server, () => XdpDevice.Open(TwoHosts.Interface));
+        Assert.True(result.Succeeded, result.Message);
+        using XdpDevice device = result.Device;
+        Assert.True(device.Frames.TryRent(out int frame));
+        hosts.Client.Run("ip", "link", "delete", TwoHosts.Interface);
+        Assert.Equal(1, device.Transmit([new FrameDescriptor(frame, 128, 60)]));
+        Assert.True(device.Kick() < 0);
+        Assert.Equal(0, device.Receive(new FrameDescriptor[8]));
+        Assert.False(device.IsCorrupt);
     }
 
     [Fact]
@@ -119,7 +173,7 @@ public sealed class XdpDeviceTrafficTests(DeviceFixture fixture) : IClassFixture
         Assert.Equal(32UL, starved.Kernel.FillRingEmpty);
 
         Echo.Release(device, held.AsSpan(0, count));
-        Assert.True(device.Refill());
+        Assert.Equal(0, device.Receive(held));
         client.SendTo("again"u8, s_server);
         Echo.Run(device, 1);
         Assert.Equal(5, client.Receive(new byte[100]));
@@ -146,6 +200,18 @@ public sealed class XdpDeviceTrafficTests(DeviceFixture fixture) : IClassFixture
         Assert.Equal(36, device.Transmit(packets.AsSpan(64)));
         Assert.Equal(0, device.Kick());
         Assert.Equal(36, device.ReapCompletions());
+    }
+
+    [Fact]
+    public void Descriptors_Listed_AreDistinctAndOpen()
+    {
+        using XdpDevice device = fixture.OpenServer();
+        Span<int> descriptors = stackalloc int[16];
+        descriptors = descriptors[..device.GetDescriptors(descriptors)];
+        Assert.Equal(6, descriptors.Length);
+        Assert.Contains(device.FileDescriptor, descriptors.ToArray());
+        Assert.Equal(6, new System.Collections.Generic.HashSet<int>(descriptors.ToArray()).Count);
+        Assert.Equal(3, device.GetDescriptors(descriptors[..3]));
     }
 
     [Fact]

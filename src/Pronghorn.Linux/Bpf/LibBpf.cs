@@ -17,7 +17,7 @@ internal static unsafe partial class LibBpf
     [LibraryImport(Library, EntryPoint = "libbpf_set_print")]
     public static partial nint SetPrint(nint function);
 
-    [LibraryImport(Library, EntryPoint = "bpf_object__open_mem", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "bpf_object__open_mem")]
     public static partial nint ObjectOpen(byte* memory, nuint length, OpenOptions* options);
 
     [LibraryImport(Library, EntryPoint = "bpf_object__load")]

@@ -65,30 +65,30 @@ public static unsafe partial class Libc
         }
     }
 
-    [LibraryImport(Library, EntryPoint = "close", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "close")]
     private static partial int CloseNative(int fd);
 
-    [LibraryImport(Library, EntryPoint = "fcntl", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "fcntl")]
     private static partial int FcntlNative(int fd, int command, nint argument);
 
-    [LibraryImport(Library, EntryPoint = "eventfd", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "eventfd")]
     private static partial int EventfdNative(uint initial, int flags);
 
-    [LibraryImport(Library, EntryPoint = "read", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "read")]
     private static partial nint ReadNative(int fd, void* buffer, nuint length);
 
-    [LibraryImport(Library, EntryPoint = "write", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "write")]
     private static partial nint WriteNative(int fd, void* buffer, nuint length);
 
-    [LibraryImport(Library, EntryPoint = "poll", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "poll")]
     private static partial int PollNative(PollDescriptor* descriptors, nuint count, int timeout);
 
-    [LibraryImport(Library, EntryPoint = "epoll_create1", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "epoll_create1")]
     private static partial int EpollCreateNative(int flags);
 
-    [LibraryImport(Library, EntryPoint = "epoll_ctl", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "epoll_ctl")]
     private static partial int EpollControlNative(int epoll, int operation, int fd, EpollEvent* item);
 
-    [LibraryImport(Library, EntryPoint = "open", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "open")]
     private static partial int OpenNative(byte* path, int flags, int mode);
 }

@@ -56,7 +56,7 @@ public static unsafe partial class Libc
     internal static nint Map(nuint length, int protection, int flags, int fd, long offset)
     {
         nint address = MmapNative(null, length, protection, flags, fd, (nint)offset);
-        return address == -1 ? -Marshal.GetLastPInvokeError() : address;
+        return address == -1 ? -Marshal.GetLastSystemError() : address;
     }
 
     /// <summary>munmap(2).</summary>
@@ -79,24 +79,24 @@ public static unsafe partial class Libc
     [SuppressGCTransition]
     private static partial int ClockGettimeNative(int clock, TimeSpecification* time);
 
-    [LibraryImport(Library, EntryPoint = "setns", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "setns")]
     private static partial int SetnsNative(int fd, int type);
 
-    [LibraryImport(Library, EntryPoint = "sched_setaffinity", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "sched_setaffinity")]
     private static partial int SchedSetaffinityNative(int pid, nuint size, void* mask);
 
-    [LibraryImport(Library, EntryPoint = "prlimit", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "prlimit")]
     private static partial int PrlimitNative(int pid, int resource, ResourceLimit* replacement, ResourceLimit* old);
 
-    [LibraryImport(Library, EntryPoint = "mmap", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "mmap")]
     private static partial nint MmapNative(void* address, nuint length, int protection, int flags, int fd, nint offset);
 
-    [LibraryImport(Library, EntryPoint = "munmap", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "munmap")]
     private static partial int MunmapNative(void* address, nuint length);
 
-    [LibraryImport(Library, EntryPoint = "madvise", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "madvise")]
     private static partial int MadviseNative(void* address, nuint length, int advice);
 
-    [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "syscall")]
     private static partial nint SyscallNative(nint number, nint first, nint second, nint third);
 }

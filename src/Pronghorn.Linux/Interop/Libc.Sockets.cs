@@ -77,27 +77,27 @@ public static unsafe partial class Libc
     internal static int InputOutputControl(int fd, nuint request, void* argument) =>
         Result(IoctlNative(fd, request, argument));
 
-    [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "socket")]
     private static partial int SocketNative(int family, int type, int protocol);
 
-    [LibraryImport(Library, EntryPoint = "bind", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "bind")]
     private static partial int BindNative(int fd, void* address, uint length);
 
-    [LibraryImport(Library, EntryPoint = "getsockname", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "getsockname")]
     private static partial int GetsocknameNative(int fd, void* address, uint* length);
 
-    [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "setsockopt")]
     private static partial int SetsockoptNative(int fd, int level, int option, void* value, uint length);
 
-    [LibraryImport(Library, EntryPoint = "getsockopt", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "getsockopt")]
     private static partial int GetsockoptNative(int fd, int level, int option, void* value, uint* length);
 
-    [LibraryImport(Library, EntryPoint = "send", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "send")]
     private static partial nint SendNative(int fd, void* buffer, nuint length, int flags);
 
-    [LibraryImport(Library, EntryPoint = "recv", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "recv")]
     private static partial nint ReceiveNative(int fd, void* buffer, nuint length, int flags);
 
-    [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
+    [LibraryImport(Library, EntryPoint = "ioctl")]
     private static partial int IoctlNative(int fd, nuint request, void* argument);
 }

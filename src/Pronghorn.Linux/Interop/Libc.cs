@@ -13,7 +13,9 @@ public static unsafe partial class Libc
 {
     private const string Library = "libc";
 
-    private static int Result(int result) => result < 0 ? -Marshal.GetLastPInvokeError() : result;
+    // errno is read at once, and only after a failure: the runtime leaves it alone on the way back from a call. To have it
+    // saved (SetLastError) would touch a thread-static, which each thread's first call would have to allocate.
+    private static int Result(int result) => result < 0 ? -Marshal.GetLastSystemError() : result;
 
-    private static long Result(nint result) => result < 0 ? -Marshal.GetLastPInvokeError() : result;
+    private static long Result(nint result) => result < 0 ? -Marshal.GetLastSystemError() : result;
 }

@@ -72,7 +72,7 @@ public struct XskStatistics
     /// <summary>Frames reaped from the completion ring.</summary>
     public long Completed;
 
-    /// <summary>Times that the fill ring was left short because the pool had no free frame.</summary>
+    /// <summary>Times that the fill ring began to run short because the pool had no free frame.</summary>
     public long FillStarved;
 
     /// <summary>Packets not taken because the transmit ring was full.</summary>

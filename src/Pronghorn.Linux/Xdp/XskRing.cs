@@ -51,9 +51,16 @@ internal unsafe struct XskRing<T>
 
         // A child that kept the ring would keep the socket alive after its parent's death, and the queue busy.
         _ = Libc.Advise(mapping, length, Constants.AdviceDontFork);
-        byte* start = (byte*)mapping;
         _mapping = mapping;
         _mappingLength = length;
+        OpenOver(mapping, offsets, entries);
+        return 0;
+    }
+
+    /// <summary>Lays the ring over memory that somebody else owns.</summary>
+    public void OpenOver(nint memory, in RingOffsets offsets, uint entries)
+    {
+        byte* start = (byte*)memory;
         _producer = (uint*)(start + offsets.Producer);
         _consumer = (uint*)(start + offsets.Consumer);
         _flags = (uint*)(start + offsets.Flags);
@@ -61,7 +68,6 @@ internal unsafe struct XskRing<T>
         _mask = entries - 1;
         _cachedProducer = *_producer;
         _cachedConsumer = *_consumer;
-        return 0;
     }
 
     /// <summary>Unmaps the ring.</summary>

@@ -24,6 +24,7 @@ public sealed unsafe partial class XskSocket : IDisposable
     private XskRing<XdpDescriptor> _receive;
     private XskRing<XdpDescriptor> _transmit;
     private XskStatistics _statistics;
+    private bool _isStarved;
 
     private XskSocket(int fd, FramePool pool)
     {
@@ -64,13 +65,14 @@ public sealed unsafe partial class XskSocket : IDisposable
             _fill.Submit(count);
         }
 
-        if (count == free)
+        bool starved = count < free;
+        if (starved && !_isStarved)
         {
-            return true;
+            _statistics.FillStarved++;
         }
 
-        _statistics.FillStarved++;
-        return false;
+        _isStarved = starved;
+        return !starved;
     }
 
     /// <summary>Takes received packets; the caller then holds one reference to each frame.</summary>
@@ -80,6 +82,12 @@ public sealed unsafe partial class XskSocket : IDisposable
         uint available = _receive.Available((uint)packets.Length);
         if (available == 0)
         {
+            // After a shortage nothing may come in any more that would bring us to refill.
+            if (_isStarved)
+            {
+                _ = Refill();
+            }
+
             return 0;
         }
 
