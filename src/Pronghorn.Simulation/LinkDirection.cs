@@ -146,11 +146,12 @@ public sealed class LinkDirection
         return arrival;
     }
 
+    // Within one word, so that the Internet checksum sees it: what it cannot see would not prove anything about TCP.
     private static void Corrupt(byte[] bytes, Prng random)
     {
-        for (int bits = random.Between(1, 3); bits > 0; bits--)
-        {
-            bytes[random.Below(bytes.Length)] ^= (byte)(1 << random.Below(8));
-        }
+        int word = random.Below(bytes.Length / 2) * 2;
+        int bits = random.Between(1, 0xfffe);
+        bytes[word] ^= (byte)(bits >> 8);
+        bytes[word + 1] ^= (byte)bits;
     }
 }

@@ -33,6 +33,6 @@ public sealed record LinkSettings
     /// <summary>Most that a reordered frame is held back.</summary>
     public Duration ReorderingDelay { get; init; } = Duration.FromMilliseconds(3);
 
-    /// <summary>Frames in which one to three bits are turned over.</summary>
+    /// <summary>Frames in which bits of one 16-bit word are turned over.</summary>
     public int Corruption { get; init; }
 }

@@ -175,6 +175,7 @@ public sealed partial class TcpEngine
     {
         SeqNumber left = segment.Sequence;
         SeqNumber right = segment.Sequence + segment.PayloadLength;
+        SeqNumber end = segment.End;
         bool fin = segment.Is(TcpFlags.Fin);
         int previous = NoFrame;
         int next = tcb.OutOfOrderHead;
@@ -187,10 +188,10 @@ public sealed partial class TcpEngine
         if (previous != NoFrame && _info[previous].End > left)
         {
             ref FrameInfo before = ref _info[previous];
-            if (before.End >= right && !fin)
+            if (before.End >= end)
             {
                 _counters.Drop(DropReason.TcpDuplicateData);
-                ReportDuplicate(ref tcb, left, right);
+                ReportDuplicate(ref tcb, left, end);
                 ReportBlock(ref tcb, before.Sequence, before.End);
                 return;
             }
@@ -200,16 +201,18 @@ public sealed partial class TcpEngine
             segment.PayloadOffset += overlap;
         }
 
-        while (next != NoFrame && _info[next].End <= right)
+        while (next != NoFrame && _info[next].End <= end)
         {
             int covered = next;
             next = _info[covered].Next;
             RemoveOutOfOrder(ref tcb, previous, covered);
         }
 
-        if (next != NoFrame && _info[next].Sequence < right)
+        if (next != NoFrame && _info[next].Sequence < end)
         {
-            right = _info[next].Sequence;
+            // The FIN goes with what is cut off: it would end the stream here.
+            right = SeqNumber.Min(right, _info[next].Sequence);
+            fin = false;
         }
 
         int length = Math.Max(0, right - left);
@@ -236,7 +239,7 @@ public sealed partial class TcpEngine
         tcb.OutOfOrderFrames++;
         tcb.OutOfOrderBytes += length;
         segment.FrameTaken = true;
-        ReportBlock(ref tcb, left, left + length);
+        ReportBlock(ref tcb, left, info.End);
     }
 
     private void RemoveOutOfOrder(ref TransmissionControlBlock tcb, int previous, int frame)
