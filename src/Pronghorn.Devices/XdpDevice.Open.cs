@@ -18,6 +18,7 @@ public sealed partial class XdpDevice
     /// <summary>Ethernet header and one VLAN tag.</summary>
     private const int LinkHeader = 18;
 
+    private const int SmallestRing = 64;
     private const int ReleaseAttempts = 50;
     private const int ReleaseWaitMilliseconds = 10;
 
@@ -55,9 +56,10 @@ public sealed partial class XdpDevice
             return XdpErrors.MtuTooLarge(interfaceName, information.Mtu, largestMtu, options.FrameSize);
         }
 
-        if (information.ReceiveQueues > MaximumQueues)
+        int largestCount = Math.Min(MaximumQueues, options.FrameCount / (2 * SmallestRing));
+        if (information.ReceiveQueues > largestCount)
         {
-            return XdpErrors.TooManyQueues(interfaceName, information.ReceiveQueues, MaximumQueues);
+            return XdpErrors.TooManyQueues(interfaceName, information.ReceiveQueues, largestCount);
         }
 
         return OpenSteering(interfaceName, information, options);
@@ -140,7 +142,7 @@ public sealed partial class XdpDevice
             : options.CopyMode;
         for (int queue = 0; queue < sockets.Length; queue++)
         {
-            var binding = new XskBinding(information.Index, queue, options.Rings, mode);
+            var binding = new XskBinding(information.Index, queue, FitRings(options, sockets.Length, queue), mode);
             XskSocket? first = queue == 0 ? null : sockets[0];
             int result = OpenSocket(binding, frames, first, out XskSocket? socket, out XskStep step);
             if (socket is null)
@@ -153,6 +155,24 @@ public sealed partial class XdpDevice
         }
 
         return null;
+    }
+
+    /// <summary>
+    /// Shrinks the rings until the queues together hold no more than half of the frames for receiving: the other half is
+    /// what the stack keeps and transmits. Only the first queue transmits.
+    /// </summary>
+    private static XskRingSizes FitRings(XdpDeviceOptions options, int queues, int queue)
+    {
+        XskRingSizes rings = options.Rings;
+        int fill = rings.Fill;
+        while (fill > SmallestRing && (long)fill * queues > options.FrameCount / 2)
+        {
+            fill /= 2;
+        }
+
+        return queue == 0
+            ? rings with { Fill = fill, Receive = Math.Min(rings.Receive, fill) }
+            : new XskRingSizes(fill, Math.Min(rings.Receive, fill), SmallestRing, SmallestRing);
     }
 
     /// <summary>

@@ -115,7 +115,6 @@ public sealed partial class XdpDevice : IDisposable
         foreach (XskSocket socket in _sockets)
         {
             full &= socket.Refill();
-            socket.WakeReceive();
         }
 
         return full;

@@ -10,10 +10,10 @@ public sealed class XdpDeviceOptions
     /// <summary>Bytes in a frame: 2048 (for an MTU up to 1774) or 4096 (up to 3822).</summary>
     public int FrameSize { get; set; } = 2048;
 
-    /// <summary>Number of frames: more than the fill rings hold, at most 16,777,216.</summary>
+    /// <summary>Number of frames: 128 to 16,777,216, and 128 or more for each receive queue.</summary>
     public int FrameCount { get; set; } = 8192;
 
-    /// <summary>Sizes of the rings of each queue.</summary>
+    /// <summary>Sizes of the rings of each queue. The fill rings together are shrunk to half of the frames.</summary>
     public XskRingSizes Rings { get; set; } = XskRingSizes.Default;
 
     /// <summary>Whether frames are copied between device and UMEM.</summary>

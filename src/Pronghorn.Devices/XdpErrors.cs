@@ -35,8 +35,8 @@ internal static class XdpErrors
     public static XdpOpenResult TooManyQueues(string name, int queues, int largest) => new(
         XdpDeviceError.TooManyQueues,
         0,
-        Text($"{name} has {queues} receive queues, and at most {largest} are supported"),
-        $"Use fewer: ethtool -L {name} combined 1.");
+        Text($"{name} has {queues} receive queues, and at most {largest} can be served with these frames"),
+        $"Use fewer queues (ethtool -L {name} combined 1) or more frames.");
 
     public static XdpOpenResult OutOfMemory(string name, int result, long bytes) => new(
         XdpDeviceError.OutOfMemory,

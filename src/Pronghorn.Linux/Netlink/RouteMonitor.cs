@@ -7,7 +7,7 @@ using Pronghorn.Wire;
 namespace Pronghorn.Linux.Netlink;
 
 /// <summary>
-/// Follows the kernel's interfaces, addresses, routes and neighbours (rtnetlink(7)): a snapshot first, then each change.
+/// Follows the kernel's interfaces, and its IPv4 addresses, routes and neighbours (rtnetlink(7)): a snapshot first, then each change.
 /// When changes come faster than they are read, the kernel drops some and says so; the monitor then starts over with a
 /// new snapshot by itself.
 /// </summary>
@@ -201,7 +201,7 @@ public sealed unsafe class RouteMonitor : IDisposable
             _interrupted |= (message.Flags & NetlinkMessage.FlagDumpInterrupted) != 0;
             switch (RouteMessageParser.Parse(message, out item))
             {
-                case ParseOutcome.Parsed:
+                case ParseOutcome.Parsed when IsFollowed(item):
                     _statistics.Events++;
                     return true;
                 case ParseOutcome.Malformed:
@@ -213,6 +213,11 @@ public sealed unsafe class RouteMonitor : IDisposable
         item = default;
         return false;
     }
+
+    /// <summary>Neighbours are announced for both families in one group; IPv6 is not followed yet.</summary>
+    private static bool IsFollowed(in NetlinkEvent item) =>
+        item.Kind is not (NetlinkEventKind.Neighbor or NetlinkEventKind.NeighborRemoved)
+        || item.Neighbor.Address.IsIpv4;
 
     /// <summary>Goes on to the next dump of a snapshot when one has ended.</summary>
     private bool TryFinishDump(in NetlinkMessage message, out NetlinkEvent item)

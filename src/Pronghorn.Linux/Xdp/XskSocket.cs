@@ -63,6 +63,10 @@ public sealed unsafe partial class XskSocket : IDisposable
         if (count != 0)
         {
             _fill.Submit(count);
+            if (IsZeroCopy)
+            {
+                WakeReceive();
+            }
         }
 
         bool starved = count < free;
@@ -213,15 +217,6 @@ public sealed unsafe partial class XskSocket : IDisposable
         return 0;
     }
 
-    /// <summary>Wakes a driver that waits to be told that the fill ring has frames again (zero-copy only).</summary>
-    public void WakeReceive()
-    {
-        if (_fill.NeedsWakeup)
-        {
-            _ = Libc.Receive(FileDescriptor, default, Constants.MessageDontWait);
-        }
-    }
-
     /// <summary>Reads the kernel's own counters. Returns 0 or the negative error number.</summary>
     public int GetKernelStatistics(out XskKernelStatistics statistics) =>
         Libc.GetSocketOption(FileDescriptor, XdpLevel, OptionStatistics, out statistics, out _);
@@ -237,6 +232,15 @@ public sealed unsafe partial class XskSocket : IDisposable
         {
             _ = Libc.Close(FileDescriptor);
             FileDescriptor = -1;
+        }
+    }
+
+    /// <summary>Wakes a driver that waits to be told that the fill ring has frames again (zero-copy only).</summary>
+    private void WakeReceive()
+    {
+        if (_fill.NeedsWakeup)
+        {
+            _ = Libc.Receive(FileDescriptor, default, Constants.MessageDontWait);
         }
     }
 
