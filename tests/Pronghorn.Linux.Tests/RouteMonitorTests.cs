@@ -89,6 +89,22 @@ public sealed class RouteMonitorTests : IDisposable
         Wait(e => e.Kind == NetlinkEventKind.LinkRemoved);
     }
 
+    [Theory]
+    [InlineData("link set lab0 down")]
+    [InlineData("address del 10.0.0.2/24 dev lab0")]
+    [InlineData("link del lab0")]
+    public void InterfaceOrAddress_TakenAway_TellsThatItsRoutesAreGone(string command)
+    {
+        Ip("route add 192.0.2.0/24 via 10.0.0.1");
+        Assert.Contains(Drain(), IsRouteOfTest);
+        Ip(command);
+        Wait(e => e.Kind == NetlinkEventKind.SnapshotStarted);
+        List<NetlinkEvent> events = Drain();
+        Assert.Equal(NetlinkEventKind.SnapshotCompleted, events[^1].Kind);
+        Assert.DoesNotContain(events, IsRouteOfTest);
+        Assert.DoesNotContain(events, e => e.Route.Gateway.ToString() == "10.0.0.1");
+    }
+
     [Fact]
     public void MultipathRoute_Added_TellsItsFirstHop()
     {
@@ -161,6 +177,9 @@ public sealed class RouteMonitorTests : IDisposable
         Assert.Equal(0, allocated);
         Assert.True(count >= 2);
     }
+
+    private static bool IsRouteOfTest(NetlinkEvent item) =>
+        item.Kind == NetlinkEventKind.Route && item.Route.Destination.ToString() == "192.0.2.0";
 
     private void Ip(string command) => _hosts.Server.Run("ip", command.Split(' '));
 

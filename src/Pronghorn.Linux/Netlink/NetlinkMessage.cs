@@ -13,6 +13,7 @@ internal readonly ref struct NetlinkMessage
     public const ushort TypeDone = 3;
 
     public const ushort FlagRequest = 1;
+    public const ushort FlagMultipart = 2;
     public const ushort FlagDumpInterrupted = 0x10;
     public const ushort FlagDump = 0x300;
     public const ushort FlagReplace = 0x100;

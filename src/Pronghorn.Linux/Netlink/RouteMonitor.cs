@@ -9,7 +9,7 @@ namespace Pronghorn.Linux.Netlink;
 /// <summary>
 /// Follows the kernel's interfaces, and its IPv4 addresses, routes and neighbours (rtnetlink(7)): a snapshot first, then each change.
 /// When changes come faster than they are read, the kernel drops some and says so; the monitor then starts over with a
-/// new snapshot by itself.
+/// new snapshot by itself. It does so too where the kernel announces a change incompletely.
 /// </summary>
 /// <remarks>
 /// One thread at a time; nothing blocks. After <see cref="Open"/> no member allocates managed memory. Draining
@@ -203,6 +203,7 @@ public sealed unsafe class RouteMonitor : IDisposable
             {
                 case ParseOutcome.Parsed when IsFollowed(item):
                     _statistics.Events++;
+                    _restartWanted |= TakesRoutesAlong(message, item);
                     return true;
                 case ParseOutcome.Malformed:
                     _statistics.Malformed++;
@@ -218,6 +219,15 @@ public sealed unsafe class RouteMonitor : IDisposable
     private static bool IsFollowed(in NetlinkEvent item) =>
         item.Kind is not (NetlinkEventKind.Neighbor or NetlinkEventKind.NeighborRemoved)
         || item.Neighbor.Address.IsIpv4;
+
+    /// <summary>
+    /// When an interface goes down or loses an address, the kernel removes the IPv4 routes that depended on it and announces
+    /// none of that: only a new snapshot tells which are left.
+    /// </summary>
+    private static bool TakesRoutesAlong(in NetlinkMessage message, in NetlinkEvent item) =>
+        (message.Flags & NetlinkMessage.FlagMultipart) == 0
+        && ((item.Kind == NetlinkEventKind.Link && !item.Link.IsUp)
+            || item.Kind is NetlinkEventKind.LinkRemoved or NetlinkEventKind.AddressRemoved);
 
     /// <summary>Goes on to the next dump of a snapshot when one has ended.</summary>
     private bool TryFinishDump(in NetlinkMessage message, out NetlinkEvent item)
