@@ -50,12 +50,6 @@ public sealed partial class NetworkStack
 
         IpAddress source = ip.Source;
         IpAddress destination = ip.Destination;
-        if (!Interfaces.IsLocal(destination))
-        {
-            Counters.Drop(DropReason.Ipv4OtherHost);
-            return false;
-        }
-
         if (source.IsAny || source.IsMulticast || source.IsBroadcast || source.IsLoopback)
         {
             Counters.Drop(DropReason.Ipv4BadSource);
@@ -67,6 +61,9 @@ public sealed partial class NetworkStack
             case IpProtocol.Tcp:
                 int offset = packet.Offset + EthernetView.HeaderLength + ip.HeaderLength;
                 return TcpArrives(packet, ethernet.Source, ip.Payload, source, destination, offset, interfaceId, now);
+            case IpProtocol.Icmp when !Interfaces.IsLocal(destination):
+                Counters.Drop(DropReason.Ipv4OtherHost);
+                return false;
             case IpProtocol.Icmp:
                 IcmpArrives(ip, ethernet.Source, interfaceId);
                 return false;

@@ -18,8 +18,8 @@ public sealed partial class NetworkStack : IDisposable
     private readonly StackOptions _options;
     private readonly FramePool _frames;
     private readonly TransmitQueue?[] _devices = new TransmitQueue?[Limits.MaximumDevices];
+    private readonly PathEpoch _epoch = new();
     private int _generationSeen;
-    private int _deviceGeneration;
 
     /// <summary>Makes a stack without devices, addresses and routes.</summary>
     /// <param name="options">How it is to behave.</param>
@@ -30,6 +30,9 @@ public sealed partial class NetworkStack : IDisposable
         ArgumentNullException.ThrowIfNull(frames);
         _options = options;
         _frames = frames;
+        Interfaces = new InterfaceTable(_epoch);
+        Routes = new RouteTable(_epoch);
+        Neighbors = new NeighborTable(_epoch);
         Tcp = new TcpEngine(this, options, frames, Counters);
     }
 
@@ -37,13 +40,13 @@ public sealed partial class NetworkStack : IDisposable
     public TcpEngine Tcp { get; }
 
     /// <summary>The host's interfaces and addresses.</summary>
-    public InterfaceTable Interfaces { get; } = new();
+    public InterfaceTable Interfaces { get; }
 
     /// <summary>The host's routes.</summary>
-    public RouteTable Routes { get; } = new();
+    public RouteTable Routes { get; }
 
     /// <summary>Link addresses of next hops.</summary>
-    public NeighborTable Neighbors { get; } = new();
+    public NeighborTable Neighbors { get; }
 
     /// <summary>Counters.</summary>
     public StackCounters Counters { get; } = new();
@@ -68,9 +71,8 @@ public sealed partial class NetworkStack : IDisposable
         }
     }
 
-    /// <summary>Sum of the tables' generations: a path found under another one must be looked up again.</summary>
-    internal int PathGeneration =>
-        Interfaces.Generation + Routes.Generation + Neighbors.Generation + _deviceGeneration;
+    /// <summary>The present epoch of paths.</summary>
+    internal int PathGeneration => _epoch.Value;
 
     /// <summary>Lets the stack send by an interface. Done at start-up, since it allocates.</summary>
     /// <param name="interfaceId">The interface's id in <see cref="Interfaces"/>.</param>
@@ -82,7 +84,7 @@ public sealed partial class NetworkStack : IDisposable
             if (_devices[i] == null)
             {
                 _devices[i] = new TransmitQueue(interfaceId, _frames.FrameCount);
-                _deviceGeneration++;
+                _epoch.Value++;
                 return;
             }
         }

@@ -36,12 +36,20 @@ public sealed class RouteTable : IDisposable
     private readonly NativeArray<Route> _routes = new(32);
     private int _count;
 
-    internal RouteTable()
-    {
-    }
+    private readonly PathEpoch _epoch;
+
+    internal RouteTable(PathEpoch epoch) => _epoch = epoch;
 
     /// <summary>Changes with every change of the table.</summary>
-    public int Generation { get; private set; }
+    public int Generation
+    {
+        get;
+        private set
+        {
+            field = value;
+            _epoch.Value++;
+        }
+    }
 
     /// <summary>All routes.</summary>
     public ReadOnlySpan<Route> Routes => _routes.AsSpan()[.._count];

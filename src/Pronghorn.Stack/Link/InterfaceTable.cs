@@ -42,12 +42,20 @@ public sealed class InterfaceTable : IDisposable
     private int _interfaceCount;
     private int _addressCount;
 
-    internal InterfaceTable()
-    {
-    }
+    private readonly PathEpoch _epoch;
+
+    internal InterfaceTable(PathEpoch epoch) => _epoch = epoch;
 
     /// <summary>Changes with every change of the table.</summary>
-    public int Generation { get; private set; }
+    public int Generation
+    {
+        get;
+        private set
+        {
+            field = value;
+            _epoch.Value++;
+        }
+    }
 
     /// <summary>All addresses.</summary>
     public ReadOnlySpan<InterfaceAddress> Addresses => _addresses.AsSpan()[.._addressCount];

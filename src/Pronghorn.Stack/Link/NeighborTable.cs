@@ -17,12 +17,20 @@ public sealed class NeighborTable : IDisposable
     private int _requestHead;
     private int _requestCount;
 
-    internal NeighborTable()
-    {
-    }
+    private readonly PathEpoch _epoch;
+
+    internal NeighborTable(PathEpoch epoch) => _epoch = epoch;
 
     /// <summary>Changes with every change of a resolved address.</summary>
-    public int Generation { get; private set; }
+    public int Generation
+    {
+        get;
+        private set
+        {
+            field = value;
+            _epoch.Value++;
+        }
+    }
 
     /// <summary>Sets what is known of a neighbour. False when the table is full.</summary>
     public bool Set(int interfaceId, in IpAddress address, MacAddress mac)

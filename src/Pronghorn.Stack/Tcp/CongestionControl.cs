@@ -59,6 +59,30 @@ internal static class CongestionControl
         }
     }
 
+    /// <summary>
+    /// Sending begins again after a pause: the window decays by half each RTO, down to the initial window (RFC 5681 4.1,
+    /// RFC 2861, Linux: tcp_cwnd_restart).
+    /// </summary>
+    public static void OnRestart(ref TransmissionControlBlock tcb, Duration idle)
+    {
+        int least = Math.Min(Limits.InitialWindowSegments * tcb.SendMss, tcb.Cwnd);
+        if (idle <= tcb.RetransmissionTimeout || tcb.Cwnd <= least)
+        {
+            return;
+        }
+
+        tcb.SsThresh = Math.Max(tcb.SsThresh, tcb.Cwnd - (tcb.Cwnd / 4));
+        while (idle > tcb.RetransmissionTimeout && tcb.Cwnd > least)
+        {
+            idle -= tcb.RetransmissionTimeout;
+            tcb.Cwnd /= 2;
+        }
+
+        tcb.Cwnd = Math.Max(tcb.Cwnd, least);
+        tcb.CwndCredit = 0;
+        tcb.Cubic.EpochStart = Instant.Never;
+    }
+
     /// <summary>The threshold after a loss: RFC 5681 (4), RFC 9438 4.6.</summary>
     public static int ThresholdAfterLoss(ref TransmissionControlBlock tcb)
     {

@@ -42,7 +42,7 @@ internal sealed class FlowTable : IDisposable
 
     public bool Add(int id)
     {
-        if ((Count + 1) * 2 > _slots.Length && !Grow())
+        if ((Count + 1) * 2 > _slots.Length && !Grow(id))
         {
             return false;
         }
@@ -107,7 +107,7 @@ internal sealed class FlowTable : IDisposable
         }
     }
 
-    private bool Grow()
+    private bool Grow(int newcomer)
     {
         int length = _slots.Length * 2;
         if (!_slots.Reset(length))
@@ -118,8 +118,8 @@ internal sealed class FlowTable : IDisposable
         _mask = (uint)length - 1;
         for (int id = 1; id < _connections.UpperBound; id++)
         {
-            // A record outside the table has no hash.
-            if (_connections.IsRented(id) && _connections[id].Hash != 0)
+            // A record outside the table has no hash, except for the one that is about to enter.
+            if (id != newcomer && _connections.IsRented(id) && _connections[id].Hash != 0)
             {
                 Place(id);
             }

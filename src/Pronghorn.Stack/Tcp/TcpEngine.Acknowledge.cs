@@ -25,6 +25,12 @@ public sealed partial class TcpEngine
         /// <summary>It reported a duplicate (RFC 2883).</summary>
         public bool DsackSeen;
 
+        /// <summary>It covers a segment that was sent more than once, so that nothing tells which one it answers (Karn).</summary>
+        public bool Ambiguous;
+
+        /// <summary>Highest sequence number that SACK had covered before.</summary>
+        public SeqNumber HighSacked;
+
         /// <summary>The window changed.</summary>
         public bool WindowUpdated;
     }
@@ -32,6 +38,7 @@ public sealed partial class TcpEngine
     private void ProcessAck(int id, ref TransmissionControlBlock tcb, in TcpSegment segment)
     {
         AckSummary ack = default;
+        ack.HighSacked = tcb.HighSacked;
         ack.WindowUpdated = UpdateSendWindow(ref tcb, segment);
         if (segment.Options.SackBlockCount > 0 && tcb.Has(TcbFlags.Sack))
         {
@@ -56,6 +63,11 @@ public sealed partial class TcpEngine
             tcb.RetransmitAt = Instant.Never;
             tcb.Backoff = 0;
             tcb.StalledSince = Instant.Never;
+        }
+
+        if (tcb.Has(TcbFlags.LossProbeSent))
+        {
+            JudgeLossProbe(ref tcb, segment, ack);
         }
 
         if (flightBefore > 0)
@@ -174,15 +186,19 @@ public sealed partial class TcpEngine
         if (!info.Is(SegmentMarks.EverRetransmitted))
         {
             ack.Rtt = Duration.Max(ack.Rtt, rtt);
-            if (info.End < tcb.HighSacked)
+            if (info.End < ack.HighSacked)
             {
-                NoteReordering(ref tcb, info);
+                NoteReordering(ref tcb, info, ack.HighSacked);
             }
         }
-        else if (rtt < tcb.MinimumRtt)
+        else
         {
-            // Too soon to be the answer to the retransmission: it says nothing about when what was sent.
-            return;
+            ack.Ambiguous = true;
+            if (rtt < tcb.MinimumRtt)
+            {
+                // Too soon to be the answer to the retransmission: it says nothing about when what was sent.
+                return;
+            }
         }
 
         if (info.SentAt > tcb.RackSentAt || (info.SentAt == tcb.RackSentAt && info.End > tcb.RackEnd))
@@ -193,17 +209,17 @@ public sealed partial class TcpEngine
         }
     }
 
-    private static void NoteReordering(ref TransmissionControlBlock tcb, in FrameInfo info)
+    private static void NoteReordering(ref TransmissionControlBlock tcb, in FrameInfo info, SeqNumber highest)
     {
         tcb.Flags |= TcbFlags.ReorderingSeen;
-        int distance = (tcb.HighSacked - info.Sequence) / Math.Max(1, tcb.SendMss);
+        int distance = (highest - info.Sequence) / Math.Max(1, tcb.SendMss);
         tcb.Reordering = Math.Clamp(distance + 1, tcb.Reordering, Limits.MaximumReordering);
     }
 
     /// <summary>RFC 6298 (3), Karn; with timestamps a retransmission is no obstacle (RFC 7323 4.1).</summary>
     private void TakeRttSample(ref TransmissionControlBlock tcb, in TcpSegment segment, in AckSummary ack)
     {
-        if (ack.Rtt.Nanoseconds > 0)
+        if (ack.Rtt.Nanoseconds > 0 && !ack.Ambiguous)
         {
             RttEstimator.Sample(ref tcb, ack.Rtt);
             return;

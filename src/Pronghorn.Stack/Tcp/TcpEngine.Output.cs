@@ -29,6 +29,11 @@ public sealed partial class TcpEngine
             RetransmitLost(id, ref tcb, mode);
         }
 
+        if (tcb.FlightSize == 0 && tcb.SendNext != NoFrame && tcb.Recovery == RecoveryState.Open)
+        {
+            CongestionControl.OnRestart(ref tcb, _now - tcb.LastSentAt);
+        }
+
         bool sent = false;
         while (tcb.SendNext != NoFrame && MaySendNext(id, ref tcb, mode))
         {
@@ -42,14 +47,15 @@ public sealed partial class TcpEngine
 
         if (sent)
         {
-            if (!tcb.RetransmitAt.IsSet || tcb.Has(TcbFlags.Persist) || tcb.Recovery == RecoveryState.Open)
+            // RFC 6298 (5.1): a timer that runs goes on, or a program that trickles would put a loss off for ever.
+            if (!tcb.RetransmitAt.IsSet || tcb.Has(TcbFlags.Persist) || tcb.Has(TcbFlags.LossProbe))
             {
                 RearmRetransmitTimer(id, ref tcb);
             }
         }
-        else if (tcb.SendNext != NoFrame && tcb.FlightSize == 0 && !tcb.RetransmitAt.IsSet
-            && UsableWindow(tcb) < _info[tcb.SendNext].Length)
+        else if (tcb.SendNext != NoFrame && tcb.FlightSize == 0 && !tcb.RetransmitAt.IsSet && !tcb.CorkAt.IsSet)
         {
+            // The window is shut or too small, or there is no frame: only a timer can go on from here.
             StartPersistTimer(id, ref tcb);
         }
     }

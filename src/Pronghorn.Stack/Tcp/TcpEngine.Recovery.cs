@@ -12,7 +12,8 @@ public sealed partial class TcpEngine
 {
     private void UpdateRecovery(int id, ref TransmissionControlBlock tcb, in TcpSegment segment, ref AckSummary ack)
     {
-        bool duplicate = ack.Acked == 0 && segment.PayloadLength == 0 && !ack.WindowUpdated
+        bool duplicate = ack.Acked == 0 && segment.Acknowledgment == tcb.SndUna
+            && segment.PayloadLength == 0 && !ack.WindowUpdated
             && !segment.Is(TcpFlags.Syn | TcpFlags.Fin) && tcb.FlightSize > 0;
         CountDuplicates(ref tcb, duplicate, ref ack);
         TryUndo(ref tcb, segment, ack);
@@ -132,20 +133,19 @@ public sealed partial class TcpEngine
 
     private void OnAckInLoss(ref TransmissionControlBlock tcb, in AckSummary ack)
     {
-        if (ack.Acked == 0)
-        {
-            return;
-        }
-
-        if (tcb.SndUna >= tcb.RecoveryPoint)
+        if (ack.Acked > 0 && tcb.SndUna >= tcb.RecoveryPoint)
         {
             tcb.Recovery = RecoveryState.Open;
             LeaveNewReno(ref tcb);
         }
 
-        // Slow start from one segment: the window was in use by definition.
-        tcb.Flags |= TcbFlags.CongestionLimited;
-        CongestionControl.OnAck(ref tcb, ack.Acked, _now);
+        // Slow start from one segment: the window was in use by definition. What was reported before does not count twice.
+        int delivered = tcb.Has(TcbFlags.Sack) ? ack.Delivered : Math.Min(ack.Acked, tcb.SendMss);
+        if (delivered > 0)
+        {
+            tcb.Flags |= TcbFlags.CongestionLimited;
+            CongestionControl.OnAck(ref tcb, delivered, _now);
+        }
     }
 
     private static void LeaveNewReno(ref TransmissionControlBlock tcb)
@@ -159,8 +159,9 @@ public sealed partial class TcpEngine
 
     private void EnterLoss(ref TransmissionControlBlock tcb)
     {
+        // A time-out inside a recovery is the same congestion; one after progress in slow start is another (RFC 5681 3.1).
         bool newEpisode = tcb.Recovery <= RecoveryState.Disorder || tcb.SndUna >= tcb.RecoveryPoint
-            || (tcb.Recovery == RecoveryState.Recovery);
+            || (tcb.Recovery == RecoveryState.Loss && tcb.Backoff == 0);
         if (newEpisode)
         {
             RememberForUndo(ref tcb);
@@ -168,6 +169,7 @@ public sealed partial class TcpEngine
         }
 
         tcb.Recovery = RecoveryState.Loss;
+        tcb.Flags &= ~TcbFlags.LossProbeSent;
         tcb.RecoveryPoint = tcb.SndNxt;
         tcb.Cwnd = tcb.SendMss;
         tcb.CwndCredit = 0;
@@ -386,12 +388,14 @@ public sealed partial class TcpEngine
     private void ConsiderLossProbe(int id, ref TransmissionControlBlock tcb)
     {
         if (!tcb.Has(TcbFlags.Sack) || tcb.Recovery != RecoveryState.Open || tcb.SmoothedRtt == Duration.Zero
-            || tcb.FlightSize <= tcb.SendMss)
+            || tcb.FlightSize <= tcb.SendMss || tcb.Has(TcbFlags.LossProbeSent))
         {
             return;
         }
 
         Instant at = _now + (tcb.SmoothedRtt * 2) + Duration.FromMilliseconds(2);
+        Instant timeout = _info[tcb.SendHead].SentAt + RttEstimator.BackedOff(tcb);
+        at = timeout > _now ? Instant.Earlier(at, timeout) : at;
         if (at < tcb.RetransmitAt)
         {
             tcb.RetransmitAt = at;
@@ -414,11 +418,40 @@ public sealed partial class TcpEngine
                 if (last != NoFrame)
                 {
                     Retransmit(id, ref tcb, last);
+                    tcb.Flags |= TcbFlags.LossProbeSent;
+                    tcb.LossProbeEnd = tcb.SndNxt;
                 }
             }
         }
 
         StartRetransmitTimer(id, ref tcb);
+    }
+
+    /// <summary>
+    /// RFC 8985 7.4: an acknowledgment beyond the probe without a report of a duplicate says that the probe repaired a loss,
+    /// and a loss is congestion, seen or not.
+    /// </summary>
+    private static void JudgeLossProbe(ref TransmissionControlBlock tcb, in TcpSegment segment, in AckSummary ack)
+    {
+        if (segment.Acknowledgment < tcb.LossProbeEnd)
+        {
+            return;
+        }
+
+        bool plain = ack.Acked == 0 && ack.NewlySacked == 0 && segment.PayloadLength == 0;
+        if (ack.DsackSeen || (plain && segment.Acknowledgment == tcb.LossProbeEnd))
+        {
+            tcb.Flags &= ~TcbFlags.LossProbeSent;
+        }
+        else if (segment.Acknowledgment > tcb.LossProbeEnd)
+        {
+            tcb.Flags &= ~TcbFlags.LossProbeSent;
+            if (tcb.Recovery <= RecoveryState.Disorder)
+            {
+                tcb.SsThresh = CongestionControl.ThresholdAfterLoss(ref tcb);
+                tcb.Cwnd = Math.Min(tcb.Cwnd, tcb.SsThresh);
+            }
+        }
     }
 
     private int LastSent(in TransmissionControlBlock tcb)

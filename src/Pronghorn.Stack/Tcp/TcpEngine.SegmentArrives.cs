@@ -14,7 +14,7 @@ public sealed partial class TcpEngine
     internal void SetTime(Instant now)
     {
         _now = now;
-        if (_currentTick == 0)
+        if (_currentTick < 0)
         {
             // The wheel starts at the first time that it hears of.
             _currentTick = now.Nanoseconds / TickNanoseconds;
@@ -52,6 +52,13 @@ public sealed partial class TcpEngine
 
     private void SegmentArrivesWithoutConnection(ref TcpSegment segment)
     {
+        // Only here: a segment that finds its connection proves the address by that.
+        if (!_stack.Interfaces.IsLocal(segment.Destination))
+        {
+            _counters.Drop(DropReason.Ipv4OtherHost);
+            return;
+        }
+
         int listener = FindListener(segment.Destination, segment.DestinationPort);
         if (listener != 0 && !segment.Is(TcpFlags.Rst))
         {

@@ -230,13 +230,15 @@ public sealed partial class TcpEngine
         SeqNumber newRight = tcb.RcvNxt + free;
         int gain = newRight - oldRight;
         int worth = Math.Min(Math.Max(tcb.ReceiveMss, Limits.DefaultMss), tcb.ReceiveBuffer / 2);
-        SeqNumber right = gain >= worth || syn ? newRight : SeqNumber.Max(oldRight, tcb.RcvNxt);
-        int window = Math.Min(right - tcb.RcvNxt, 65535 << tcb.RcvWindShift);
         int shift = syn ? 0 : tcb.RcvWindShift;
-        int told = Math.Min((window + (1 << shift) - 1) >> shift, 65535);
+        int window = gain >= worth || syn ? free >> shift << shift : 0;
+
+        // Rounded down: rounded up, each small segment would push the edge on, buffer or no buffer. What was granted
+        // before is still taken (RFC 7323 2.4).
+        window = Math.Min(Math.Max(window, Math.Max(0, oldRight - tcb.RcvNxt)), 65535 << shift);
         tcb.RcvWup = tcb.RcvNxt;
-        tcb.RcvWnd = (uint)told << shift;
-        return (ushort)told;
+        tcb.RcvWnd = (uint)window;
+        return (ushort)(window >> shift);
     }
 
     private int AdvertisedMss(in TransmissionControlBlock tcb)

@@ -21,7 +21,7 @@ public sealed partial class TcpEngine
 
     private readonly NativeArray<int> _slots;
     private readonly ulong[] _occupied = new ulong[WheelLevels * (WheelSlots / 64)];
-    private long _currentTick;
+    private long _currentTick = -1;
 
     /// <summary>When <see cref="RunTimers"/> has work next; may be earlier than any timer, never later.</summary>
     internal Instant NextTimer

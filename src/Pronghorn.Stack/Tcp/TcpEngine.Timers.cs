@@ -43,7 +43,20 @@ public sealed partial class TcpEngine
     private void StartRetransmitTimer(int id, ref TransmissionControlBlock tcb)
     {
         tcb.Flags &= ~(TcbFlags.Persist | TcbFlags.LossProbe);
+        SetRetransmitTimer(id, ref tcb);
+    }
+
+    private void SetRetransmitTimer(int id, ref TransmissionControlBlock tcb)
+    {
         tcb.RetransmitAt = _now + RttEstimator.BackedOff(tcb);
+        int userTimeout = tcb.Settings.UserTimeoutMilliseconds;
+        if (userTimeout > 0 && tcb.StalledSince.IsSet)
+        {
+            // Not later than the user waits (Linux: tcp_clamp_rto_to_user_timeout).
+            Instant end = tcb.StalledSince + Duration.FromMilliseconds(userTimeout);
+            tcb.RetransmitAt = Instant.Earlier(tcb.RetransmitAt, end > _now ? end : _now);
+        }
+
         Schedule(id, ref tcb, tcb.RetransmitAt);
     }
 
@@ -84,8 +97,7 @@ public sealed partial class TcpEngine
 
         tcb.Flags |= TcbFlags.Persist;
         tcb.Flags &= ~TcbFlags.LossProbe;
-        tcb.RetransmitAt = _now + RttEstimator.BackedOff(tcb);
-        Schedule(id, ref tcb, tcb.RetransmitAt);
+        SetRetransmitTimer(id, ref tcb);
     }
 
     private void OnRetransmitTimer(int id, ref TransmissionControlBlock tcb)
@@ -139,7 +151,8 @@ public sealed partial class TcpEngine
     {
         if (!tcb.StalledSince.IsSet)
         {
-            tcb.StalledSince = _now;
+            ref FrameInfo head = ref _info[tcb.SendHead];
+            tcb.StalledSince = head.Is(SegmentMarks.EverRetransmitted) ? _now : head.SentAt;
         }
 
         if (GiveUp(id, ref tcb))
@@ -159,7 +172,7 @@ public sealed partial class TcpEngine
         bool orphan = tcb.Has(TcbFlags.Orphan);
         int userTimeout = tcb.Settings.UserTimeoutMilliseconds;
         bool tooLong = userTimeout > 0
-            && (_now - tcb.StalledSince) + RttEstimator.BackedOff(tcb) / 2 >= Duration.FromMilliseconds(userTimeout);
+            && _now - tcb.StalledSince >= Duration.FromMilliseconds(userTimeout);
         bool tooOften = userTimeout == 0
             && tcb.Backoff >= (orphan ? Limits.OrphanRetries : Limits.DataRetries);
         if (!tooLong && !tooOften)
@@ -218,8 +231,7 @@ public sealed partial class TcpEngine
 
         tcb.Backoff = Math.Min(tcb.Backoff + 1, silent ? 16 : 12);
         tcb.Flags |= TcbFlags.Persist;
-        tcb.RetransmitAt = _now + RttEstimator.BackedOff(tcb);
-        Schedule(id, ref tcb, tcb.RetransmitAt);
+        SetRetransmitTimer(id, ref tcb);
     }
 
     private void OnLifeTimer(int id, ref TransmissionControlBlock tcb)

@@ -222,7 +222,7 @@ public sealed partial class TcpEngine
                 break;
         }
 
-        if (tcb.ReceiveQueueBytes > 0)
+        if (tcb.ReceiveQueueBytes > 0 && tcb.State != TcpState.TimeWait)
         {
             _counters.Add(Counter.TcpAbortOnClose);
             SendReset(connection, ref tcb);

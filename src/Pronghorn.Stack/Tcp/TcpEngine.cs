@@ -27,7 +27,7 @@ public sealed partial class TcpEngine : IDisposable
     private readonly FlowTable _flows;
     private readonly NetworkStack _stack;
     private readonly StackCounters _counters;
-    private readonly SipHash _flowHash;
+    private readonly FlowHash _flowHash;
     private readonly SipHash _isnHash;
     private Instant _now;
 
@@ -43,7 +43,7 @@ public sealed partial class TcpEngine : IDisposable
         _flows = new FlowTable(_connections, 1024);
         _portListeners = new NativeArray<int>(65536);
         _slots = new NativeArray<int>(WheelLevels * WheelSlots);
-        _flowHash = new SipHash(options.Secret0, options.Secret1);
+        _flowHash = new FlowHash(options.Secret0, options.Secret1);
 
         // Different keys, so that a hash seen in one use says nothing about the other.
         _isnHash = new SipHash(~options.Secret1, options.Secret0 + 0x9e3779b97f4a7c15);
@@ -84,11 +84,8 @@ public sealed partial class TcpEngine : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private uint HashOf(in IpAddress local, ushort localPort, in IpAddress remote, ushort remotePort)
-    {
-        uint hash = (uint)_flowHash.Hash(local, localPort, remote, remotePort);
-        return hash == 0 ? 1 : hash;
-    }
+    private uint HashOf(in IpAddress local, ushort localPort, in IpAddress remote, ushort remotePort) =>
+        _flowHash.Hash(local, localPort, remote, remotePort);
 
     /// <summary>Makes a record that is in the flow table; 0 when there is no room.</summary>
     private int Create(

@@ -82,6 +82,9 @@ public enum TcbFlags : uint
 
     /// <summary>The send queue was stopped for lack of frames.</summary>
     Starved = 1 << 23,
+
+    /// <summary>A tail loss probe that was a retransmission has no answer yet (RFC 8985: TLP.is_retrans).</summary>
+    LossProbeSent = 1 << 24,
 }
 
 /// <summary>
@@ -290,6 +293,9 @@ public struct TransmissionControlBlock
 
     /// <summary>SND.NXT when the multiplier was last raised.</summary>
     public SeqNumber RackDsackRound;
+
+    /// <summary>SND.NXT when the last tail loss probe was sent (RFC 8985: TLP.end_seq).</summary>
+    public SeqNumber LossProbeEnd;
 
     /// <summary>Bytes delivered in this recovery (RFC 6937: prr_delivered).</summary>
     public int PrrDelivered;
