@@ -14,15 +14,18 @@ internal sealed class BenchmarkNetwork : IDisposable
     private readonly TwoHosts _hosts;
 
     private readonly string _name;
+    private readonly bool _fifo;
 
-    private BenchmarkNetwork(TwoHosts hosts, string name)
+    private BenchmarkNetwork(TwoHosts hosts, string name, bool fifo)
     {
         _hosts = hosts;
         _name = name;
+        _fifo = fifo;
     }
 
     /// <summary>Makes the network, after removing what a killed benchmark left.</summary>
-    internal static BenchmarkNetwork Create()
+    /// <param name="fifo">Whether programs run under SCHED_FIFO, ahead of everything else on the machine.</param>
+    internal static BenchmarkNetwork Create(bool fifo)
     {
         try
         {
@@ -32,7 +35,7 @@ internal sealed class BenchmarkNetwork : IDisposable
             // stops measuring first. The name still tells whose it is, for whoever cleans up after a killed one.
             string name = LabCleanup.CreatePrefix();
             return new BenchmarkNetwork(
-                TwoHosts.Create(new TwoHostsOptions { Name = name, Mtu = Mtu, DisableOffloads = true }), name);
+                TwoHosts.Create(new TwoHostsOptions { Name = name, Mtu = Mtu, DisableOffloads = true }), name, fifo);
         }
         catch (LabException failure)
         {
@@ -51,7 +54,7 @@ internal sealed class BenchmarkNetwork : IDisposable
     /// <inheritdoc/>
     public void Dispose() => TwoHosts.Remove(_name);
 
-    private static List<string> Enter(
+    private List<string> Enter(
         NetworkNamespace host, int cpu, IReadOnlyList<KeyValuePair<string, string>> environment)
     {
         // Every word up to the program execs the next, so the process started is the program itself. The death signal
@@ -62,6 +65,7 @@ internal sealed class BenchmarkNetwork : IDisposable
             "setpriv", "--pdeathsig", "KILL",
             "prlimit", "--nofile=20000:20000",
             "taskset", "-c", cpu.ToString(CultureInfo.InvariantCulture),
+            .. _fifo ? (string[])["chrt", "-f", "10"] : [],
             "env",
         ];
         foreach ((string name, string value) in environment)

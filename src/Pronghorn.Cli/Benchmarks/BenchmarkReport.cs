@@ -51,7 +51,8 @@ internal static class BenchmarkReport
     {
         yield return $"Equal for every way: server on CPU {RedisBenchmark.ServerCpu}, client on CPU {RedisBenchmark.ClientCpu}; "
             + $"one veth pair, MTU {BenchmarkNetwork.Mtu}; tx checksum, TSO, GSO and GRO off on both ends; "
-            + "redis without persistence, keep-alive connections.";
+            + "redis without persistence, keep-alive connections"
+            + $"{(options.Fifo ? "; both programs under SCHED_FIFO." : ".")}";
         yield return $"Congestion control of the kernel's ends: {KernelCongestionControl()}; of Pronghorn's: cubic.";
         yield return string.Create(
             CultureInfo.InvariantCulture,

@@ -36,7 +36,7 @@ internal sealed class RedisBenchmark
     {
         RequirePrograms();
         using Interruption interruption = new();
-        using BenchmarkNetwork network = BenchmarkNetwork.Create();
+        using BenchmarkNetwork network = BenchmarkNetwork.Create(options.Fifo);
         RedisBenchmark benchmark = new(options, network, interruption.Token);
         BenchmarkOutcome outcome = new();
         for (int i = 0; i < options.Workloads.Count; i++)

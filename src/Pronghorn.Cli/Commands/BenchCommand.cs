@@ -38,9 +38,13 @@ internal static class BenchCommand
         {
             Description = "Only the workloads whose name contains this text, such as \"GET c=50 P=1 d=3\".",
         };
+        Option<bool> fifo = new("--fifo")
+        {
+            Description = "Run both programs under SCHED_FIFO: for figures from a machine that others use too.",
+        };
         Command command = new("redis", "Debian's redis-server and redis-benchmark in two network namespaces.")
         {
-            quick, json, rounds, seconds, ways, only,
+            quick, json, rounds, seconds, ways, only, fifo,
         };
         command.SetAction(result =>
         {
@@ -51,12 +55,13 @@ internal static class BenchCommand
                 result.GetValue(rounds),
                 result.GetValue(seconds) ?? (isQuick ? QuickSeconds : FullSeconds),
                 result.GetValue(ways)!,
-                result.GetValue(only));
+                result.GetValue(only),
+                result.GetValue(fifo));
         });
         return command;
     }
 
-    private static int Run(bool quick, bool json, int rounds, double seconds, string ways, string? only)
+    private static int Run(bool quick, bool json, int rounds, double seconds, string ways, string? only, bool fifo)
     {
         if (rounds < 1 || !(seconds > 0 && seconds <= 30))
         {
@@ -80,6 +85,7 @@ internal static class BenchCommand
             wanted,
             rounds,
             seconds,
+            fifo,
             needsLibrary ? InstallLayout.RequireLibraryDirectory() : null);
 
         BenchmarkOutcome outcome = RedisBenchmark.Run(options);
