@@ -98,7 +98,7 @@ public sealed class Shard : IDisposable
         {
             stack.Dispose();
             device.Dispose();
-            return XdpOpenResult.ForFailure(interfaceName, result, "cannot read the kernel's routes");
+            return XdpOpenResult.ForFailure(interfaceName, result, "reading the kernel's routes");
         }
 
         stack.AttachDevice(device.Information.Index);
