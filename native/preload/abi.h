@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define PRONGHORN_ABI 1
+#define PRONGHORN_ABI 2
 
 // Answers beside -errno.
 #define PRONGHORN_WAIT (-5000)   // the call would block and may: wait, then ask again
@@ -111,6 +111,7 @@ struct pronghorn_core
     int (*epoll_control)(int epoll, int operation, int fd, struct epoll_event *event);
     int (*epoll_wait)(int epoll, struct epoll_event *events, int count, struct pronghorn_round *round);
     void (*epoll_block)(int epoll, int change);
+    void (*epoll_nested)(int epoll); // another set, or select in the kernel, may watch this set
     int (*poll_descriptors)(struct pollfd *descriptors, uint64_t count, struct pronghorn_round *round);
     void (*poll_block)(int event, int change);
     void (*finish)(void);

@@ -8,7 +8,9 @@
 #define KERNEL_INTERVAL_NS 50000
 #define MILLISECOND 1000000LL
 
-// Kernel descriptors in each set, by the set's number; may be too high (a descriptor closed without EPOLL_CTL_DEL).
+// By the set's number: kernel descriptors in it, which may be too many (one closed without EPOLL_CTL_DEL), and whether
+// it is a member of another set.
+#define NESTED (1u << 31)
 static uint32_t *members;
 static __thread int64_t looked_at_kernel __attribute__((tls_model("initial-exec")));
 static __thread bool kernel_starved __attribute__((tls_model("initial-exec")));
@@ -55,12 +57,34 @@ EXPORT int epoll_create1(int flags)
     return note_set(real_epoll_create1(flags));
 }
 
+static bool is_set(int fd)
+{
+    int class = descriptor_class(fd);
+    return class == PRONGHORN_EPOLL || class == PRONGHORN_EPOLL_KERNEL;
+}
+
+// What is ready in a set of ours must then show in its real set.
+static void note_nested(int fd)
+{
+    members[fd] |= NESTED;
+    if (descriptor_class(fd) == PRONGHORN_EPOLL && core_enter())
+    {
+        core.epoll_nested(fd);
+        core_leave();
+    }
+}
+
 static int kernel_member(int epoll, int operation, int fd, struct epoll_event *event)
 {
     int result = real_epoll_ctl(epoll, operation, fd, event);
     if (result == 0 && !descriptor_is_kernel(epoll) && operation != EPOLL_CTL_MOD)
     {
-        members[epoll] += operation == EPOLL_CTL_ADD ? 1u : members[epoll] > 0 ? -1u : 0u;
+        members[epoll] += operation == EPOLL_CTL_ADD ? 1u : (members[epoll] & ~NESTED) > 0 ? -1u : 0u;
+    }
+
+    if (unlikely(result == 0 && operation == EPOLL_CTL_ADD && is_set(fd)))
+    {
+        note_nested(fd);
     }
 
     return result;
@@ -79,13 +103,7 @@ EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event
     }
 
     int set = descriptor_class(epoll);
-    bool nested = set == PRONGHORN_EPOLL && descriptor_class(fd) == PRONGHORN_EPOLL;
-    if ((!descriptor_is_socket(fd) && !nested) || (set != PRONGHORN_EPOLL_KERNEL && set != PRONGHORN_EPOLL))
-    {
-        return kernel_member(epoll, operation, fd, event);
-    }
-
-    if (nested)
+    if (!descriptor_is_socket(fd) || (set != PRONGHORN_EPOLL_KERNEL && set != PRONGHORN_EPOLL))
     {
         return kernel_member(epoll, operation, fd, event);
     }
@@ -98,6 +116,11 @@ EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event
     }
 
     long result = core.epoll_control(epoll, operation, fd, event);
+    if (set == PRONGHORN_EPOLL_KERNEL && result >= 0 && (members[epoll] & NESTED) != 0)
+    {
+        core.epoll_nested(epoll);
+    }
+
     core_leave();
     if (result > 0)
     {
@@ -188,7 +211,7 @@ static int wait_in_core(int epoll, struct epoll_event *events, int room, int64_t
         }
 
         found += own;
-        bool due = members[epoll] > 0 && round.now - looked_at_kernel >= KERNEL_INTERVAL_NS;
+        bool due = (members[epoll] & ~NESTED) > 0 && round.now - looked_at_kernel >= KERNEL_INTERVAL_NS;
         kernel_starved = due && found == room;
         deadline = deadline >= 0 ? deadline : timeout < 0 || timeout > NEVER - round.now ? NEVER : round.now + timeout;
         if (found < room && (due || (mask != NULL && !looked)))

@@ -20,6 +20,12 @@ public interface IStackDriver
     /// <returns>Frames taken.</returns>
     int Poll(Instant now);
 
+    /// <summary>The program is about to sleep until something arrives.</summary>
+    void BeforeSleep(Instant now);
+
+    /// <summary>The program ends.</summary>
+    void Finish();
+
     /// <summary>Sends what is queued.</summary>
     void Flush();
 

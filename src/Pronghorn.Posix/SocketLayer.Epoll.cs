@@ -97,6 +97,25 @@ public sealed partial class SocketLayer
             ref EpollSet set = ref _sets[index];
             set.Blocked += change;
             set.Signalled = false;
+            if (change > 0)
+            {
+                _driver.BeforeSleep(_now);
+            }
+        }
+    }
+
+    /// <summary>Another set watches this one in the kernel: from now on what is ready here makes the real set readable.</summary>
+    public void EpollNested(int epoll)
+    {
+        int index = -FindSocket(epoll);
+        if (index > 0)
+        {
+            ref EpollSet set = ref _sets[index];
+            set.Nested = true;
+            if (set.ReadyHead != 0)
+            {
+                _kernel.SignalEvent(set.EventDescriptor);
+            }
         }
     }
 
@@ -339,6 +358,11 @@ public sealed partial class SocketLayer
             }
 
             at = next;
+        }
+
+        if (set.Nested && set.ReadyHead != 0)
+        {
+            _kernel.SignalEvent(set.EventDescriptor);
         }
 
         return count;

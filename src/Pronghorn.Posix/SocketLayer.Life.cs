@@ -10,9 +10,15 @@ namespace Pronghorn.Posix;
 /// <content>How sockets begin, connect, listen and end.</content>
 public sealed partial class SocketLayer
 {
+    // net.ipv4.ip_local_port_range as it is by default
+    private const int FirstLocalPort = 32768;
+    private const int LastLocalPort = 60999;
+
     private const int ShutReading = 0;
     private const int ShutWriting = 1;
     private const int ShutBoth = 2;
+
+    private int _nextPort;
 
     /// <summary>Takes over an unconnected socket of the kernel's that the program begins to watch.</summary>
     /// <returns>0 or a negative error number.</returns>
@@ -378,13 +384,10 @@ public sealed partial class SocketLayer
 
         if (localPort == 0)
         {
-            // The kernel chooses the port and keeps it from everybody else.
-            SocketAddress.Write(name, source, 0);
-            int result = _kernel.Bind(socket.Descriptor, name);
-            result = result < 0 ? result : _kernel.GetName(socket.Descriptor, name);
-            if (result < 0 || !SocketAddress.TryRead(name, out _, out localPort))
+            int result = BindSomePort(socket.Descriptor, source, out localPort);
+            if (result < 0)
             {
-                return result < 0 ? result : SocketResult.Kernel;
+                return result;
             }
         }
 
@@ -413,6 +416,37 @@ public sealed partial class SocketLayer
         socket.Connecting = true;
         Flush();
         return 0;
+    }
+
+    /// <summary>
+    /// Reserves a local port in the kernel too, so that nobody else gets it. The kernel knows nothing of our connections
+    /// that are still ending, so the choice is made here, among ports without any.
+    /// </summary>
+    private int BindSomePort(int fd, in IpAddress source, out ushort port)
+    {
+        Span<byte> name = stackalloc byte[SocketAddress.Length];
+        int range = LastLocalPort - FirstLocalPort + 1;
+        int result = -Error.AddressNotAvailable;
+        for (int attempt = 0; attempt < range; attempt++)
+        {
+            // RFC 6056 3.3: small random hops from a random start.
+            _nextPort = (_nextPort + (attempt == 0 ? 1 + (int)(_kernel.Now.Nanoseconds & 7) : 1)) % range;
+            port = (ushort)(FirstLocalPort + _nextPort);
+            if (_portEnds[port] != 0)
+            {
+                continue;
+            }
+
+            SocketAddress.Write(name, source, port);
+            result = _kernel.Bind(fd, name);
+            if (result != -Error.AddressInUse)
+            {
+                return result;
+            }
+        }
+
+        port = 0;
+        return result == -Error.AddressInUse ? -Error.AddressNotAvailable : result;
     }
 
     /// <summary>The answer of connect(2) on a socket that is connecting, connected or was. 0 with kind Idle: try anew.</summary>

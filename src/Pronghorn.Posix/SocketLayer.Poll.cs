@@ -56,6 +56,8 @@ public sealed partial class SocketLayer
     {
         if (change > 0)
         {
+            _driver.BeforeSleep(_now);
+
             // Beyond the limit a sleeper still wakes by the device or its time.
             if (_sleepers < MostSleepers)
             {

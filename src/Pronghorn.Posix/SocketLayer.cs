@@ -69,6 +69,7 @@ public sealed partial class SocketLayer : IDisposable
         _ends = new Slab<OwnedEnd>(1 << 17);
         _portEnds = new NativeArray<int>(65536);
         _now = kernel.Now;
+        _nextPort = (int)(_now.Nanoseconds / 1000 % (LastLocalPort - FirstLocalPort));
     }
 
     /// <summary>The stack below.</summary>
@@ -117,6 +118,7 @@ public sealed partial class SocketLayer : IDisposable
         }
 
         Flush();
+        _driver.Finish();
     }
 
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ namespace Pronghorn.Preload;
 /// <summary>Version of native/preload/abi.h that this assembly speaks.</summary>
 internal static class Abi
 {
-    public const int Version = 1;
+    public const int Version = 2;
 }
 
 /// <summary>struct pronghorn_kernel.</summary>
@@ -94,6 +94,7 @@ internal unsafe struct CoreTable
     public delegate* unmanaged<int, int, int, byte*, int> EpollControl;
     public delegate* unmanaged<int, byte*, int, RoundResult*, int> EpollWait;
     public delegate* unmanaged<int, int, void> EpollBlock;
+    public delegate* unmanaged<int, void> EpollNested;
     public delegate* unmanaged<Posix.PollDescriptor*, ulong, RoundResult*, int> PollDescriptors;
     public delegate* unmanaged<int, int, void> PollBlock;
     public delegate* unmanaged<void> Finish;

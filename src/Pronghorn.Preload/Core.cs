@@ -46,7 +46,7 @@ internal static unsafe class Core
         request->WaitDescriptors[1] = shard.Mirror.FileDescriptor;
         return new SocketLayer(
             new PreloadKernel(*request->Kernel),
-            new ShardDriver(shard),
+            new ShardDriver(shard, StatisticsPublisher.Create(shard, request->Counters)),
             request->Descriptors,
             new ReadOnlySpan<int>(request->WaitDescriptors, 2),
             request->InternalData);

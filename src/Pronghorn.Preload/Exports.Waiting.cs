@@ -38,6 +38,9 @@ internal static unsafe partial class Exports
     private static void EpollBlock(int epoll, int change) => s_layer.EpollBlock(epoll, change);
 
     [UnmanagedCallersOnly]
+    private static void EpollNested(int epoll) => s_layer.EpollNested(epoll);
+
+    [UnmanagedCallersOnly]
     private static int PollDescriptors(PollDescriptor* descriptors, ulong count, RoundResult* result)
     {
         PollRound round = default;

@@ -63,6 +63,7 @@ internal static unsafe partial class Exports
             EpollControl = &EpollControl,
             EpollWait = &EpollWait,
             EpollBlock = &EpollBlock,
+            EpollNested = &EpollNested,
             PollDescriptors = &PollDescriptors,
             PollBlock = &PollBlock,
             Finish = &Finish,

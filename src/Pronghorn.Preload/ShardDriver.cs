@@ -11,8 +11,13 @@ namespace Pronghorn.Preload;
 internal sealed class ShardDriver : IStackDriver
 {
     private readonly Shard _shard;
+    private readonly StatisticsPublisher? _statistics;
 
-    public ShardDriver(Shard shard) => _shard = shard;
+    public ShardDriver(Shard shard, StatisticsPublisher? statistics)
+    {
+        _shard = shard;
+        _statistics = statistics;
+    }
 
     public NetworkStack Stack => _shard.Stack;
 
@@ -27,7 +32,15 @@ internal sealed class ShardDriver : IStackDriver
         return changed;
     }
 
-    public int Poll(Instant now) => _shard.Poll(now);
+    public int Poll(Instant now)
+    {
+        _statistics?.Poll(now);
+        return _shard.Poll(now);
+    }
+
+    public void BeforeSleep(Instant now) => _statistics?.BeforeSleep(now);
+
+    public void Finish() => _statistics?.Dispose();
 
     public void Flush() => _shard.Flush();
 
