@@ -16,6 +16,9 @@ public sealed class Scenario : IDisposable
     private const ushort FirstPort = 5000;
     private const int RememberedSegments = 60;
 
+    // An ordinary one takes some ten thousand.
+    private const int MostSteps = 2_000_000;
+
     private readonly Fabric _fabric;
     private readonly ScenarioPlan _plan;
     private readonly SimulatedHost _first;
@@ -26,6 +29,7 @@ public sealed class Scenario : IDisposable
     private readonly Queue<string> _trace = new();
     private int _listener;
     private int _accepted;
+    private int _steps;
 
     private Scenario(ulong seed)
     {
@@ -41,6 +45,11 @@ public sealed class Scenario : IDisposable
         _second.OnEvent = e => OnEvent(_second, e);
         _fabric.AfterStep = () =>
         {
+            if (++_steps > MostSteps)
+            {
+                throw new SimulationException("the simulation does not come to an end");
+            }
+
             Invariants.Check(_first);
             Invariants.Check(_second);
         };

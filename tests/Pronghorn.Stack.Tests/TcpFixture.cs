@@ -142,6 +142,7 @@ public sealed class TcpFixture : IDisposable
         SentSegment syn = Expect();
         Assert.Equal(TcpFlags.Syn, syn.Flags);
         OurOrigin = syn.RawSequence + 1;
+        PeerAck = 0;
         return syn;
     }
 
