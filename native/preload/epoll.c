@@ -5,7 +5,7 @@
 
 #include <sys/mman.h>
 
-#define KERNEL_INTERVAL_NS 50000
+#define KERNEL_INTERVAL_NS 100000
 #define MILLISECOND 1000000LL
 
 // By the set's number: kernel descriptors in it, which may be too many (one closed without EPOLL_CTL_DEL), and whether

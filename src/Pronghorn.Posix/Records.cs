@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using Pronghorn.Stack;
 using Pronghorn.Stack.Tcp;
 using Pronghorn.Wire;
 
@@ -108,6 +109,12 @@ internal struct EpollSet
 
     /// <summary>Whether another set or a poll(2) may watch the real set itself.</summary>
     public bool Nested;
+
+    /// <summary>Whether the device is a member of the real set, as it must be while a thread sleeps there.</summary>
+    public bool HasDevice;
+
+    /// <summary>When a thread last came back from its sleep.</summary>
+    public Instant AwakeSince;
 }
 
 /// <summary>A local end that is steered to us.</summary>

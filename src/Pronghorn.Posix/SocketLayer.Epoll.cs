@@ -2,6 +2,7 @@
 using System;
 using System.Runtime.InteropServices;
 using Pronghorn.Memory;
+using Pronghorn.Stack;
 using Pronghorn.Stack.Tcp;
 
 namespace Pronghorn.Posix;
@@ -11,6 +12,9 @@ public sealed partial class SocketLayer
 {
     /// <summary>Bytes of struct epoll_event: packed on x86-64 only.</summary>
     public static readonly int EpollEventSize = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
+
+    // A program that sleeps more often than this keeps the device in its set: to add and remove it costs a system call each.
+    private static readonly Duration s_keepDevice = Duration.FromMilliseconds(2);
 
     private readonly Slab<Interest> _interests;
     private readonly Slab<EpollSet> _sets;
@@ -85,7 +89,13 @@ public sealed partial class SocketLayer
             return -Error.BadDescriptor;
         }
 
-        return _sets[set].ReadyHead == 0 ? 0 : Collect(ref _sets[set], destination);
+        ref EpollSet record = ref _sets[set];
+        if (record.HasDevice && record.Blocked == 0 && !record.Nested && _now - record.AwakeSince > s_keepDevice)
+        {
+            RemoveDevice(ref record);
+        }
+
+        return record.ReadyHead == 0 ? 0 : Collect(ref record, destination);
     }
 
     /// <summary>A thread goes to sleep in the real set (1), or is back (-1).</summary>
@@ -97,8 +107,10 @@ public sealed partial class SocketLayer
             ref EpollSet set = ref _sets[index];
             set.Blocked += change;
             set.Signalled = false;
+            set.AwakeSince = _now;
             if (change > 0)
             {
+                AddDevice(ref set);
                 _driver.BeforeSleep(_now);
             }
         }
@@ -112,6 +124,7 @@ public sealed partial class SocketLayer
         {
             ref EpollSet set = ref _sets[index];
             set.Nested = true;
+            AddDevice(ref set);
             if (set.ReadyHead != 0)
             {
                 _kernel.SignalEvent(set.EventDescriptor);
@@ -134,13 +147,9 @@ public sealed partial class SocketLayer
         set.Descriptor = epoll;
         set.References = 1;
         set.EventDescriptor = _kernel.CreateEvent();
-        foreach (int fd in _waitDescriptors)
+        for (int i = 1; i < _waitDescriptors.Length; i++)
         {
-            // Exclusive: of several sleeping threads one is enough to take packets in.
-            if (fd >= 0)
-            {
-                _kernel.EpollControl(epoll, Polling.Add, fd, Polling.In | Polling.Exclusive, _internalData);
-            }
+            AddWaitDescriptor(epoll, _waitDescriptors[i]);
         }
 
         // Edge-triggered: it need not be read after a wake-up.
@@ -149,6 +158,37 @@ public sealed partial class SocketLayer
         _descriptors[epoll] = -index;
         _kernel.SetClass(epoll, DescriptorClass.Epoll);
         return index;
+    }
+
+    /// <summary>
+    /// Before a sleep. While the program polls, the device stays out of the set: each packet would wake a wait queue, on
+    /// the sender's processor, that nobody sleeps on.
+    /// </summary>
+    private void AddDevice(ref EpollSet set)
+    {
+        if (!set.HasDevice)
+        {
+            set.HasDevice = true;
+            AddWaitDescriptor(set.Descriptor, _waitDescriptors[0]);
+        }
+    }
+
+    private void RemoveDevice(ref EpollSet set)
+    {
+        set.HasDevice = false;
+        if (_waitDescriptors[0] >= 0)
+        {
+            _kernel.EpollControl(set.Descriptor, Polling.Delete, _waitDescriptors[0], 0, 0);
+        }
+    }
+
+    // Exclusive: of several sleeping threads one is enough to take packets in.
+    private void AddWaitDescriptor(int epoll, int fd)
+    {
+        if (fd >= 0)
+        {
+            _kernel.EpollControl(epoll, Polling.Add, fd, Polling.In | Polling.Exclusive, _internalData);
+        }
     }
 
     private int FindInterest(in SocketRecord socket, int set, int fd)

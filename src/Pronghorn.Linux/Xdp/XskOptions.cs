@@ -23,8 +23,11 @@ public enum XskCopyMode : byte
 /// <param name="Completion">Frames sent that wait to be reaped; at least <paramref name="Transmit"/>.</param>
 public readonly record struct XskRingSizes(int Fill, int Receive, int Transmit, int Completion)
 {
-    /// <summary>2048 entries each.</summary>
-    public static XskRingSizes Default => new(2048, 2048, 2048, 2048);
+    /// <summary>
+    /// 1024 to receive, 2048 to send. Frames go round the fill ring in turn: a longer one touches more memory for each
+    /// packet than a processor's cache holds.
+    /// </summary>
+    public static XskRingSizes Default => new(1024, 1024, 2048, 2048);
 
     /// <summary>Whether each size is a power of two in range and the pairs fit.</summary>
     public bool IsValid =>
