@@ -33,7 +33,7 @@ public sealed partial class NetworkStack : IDisposable
         Interfaces = new InterfaceTable(_epoch);
         Routes = new RouteTable(_epoch);
         Neighbors = new NeighborTable(_epoch);
-        Tcp = new TcpEngine(this, options, frames, Counters);
+        Tcp = new TcpEngine(this, options, frames, Counters, _epoch);
     }
 
     /// <summary>TCP.</summary>

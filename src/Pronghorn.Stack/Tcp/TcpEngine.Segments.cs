@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Runtime.CompilerServices;
 using Pronghorn.Stack.Ip;
 using Pronghorn.Wire;
 
@@ -261,19 +262,18 @@ public sealed partial class TcpEngine
     }
 
     /// <summary>Finds interface and next hop, anew when routes or neighbours have changed.</summary>
-    private bool ResolvePath(ref TransmissionControlBlock tcb)
-    {
-        if (tcb.PathGeneration == _stack.PathGeneration)
-        {
-            return true;
-        }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool ResolvePath(ref TransmissionControlBlock tcb) =>
+        tcb.PathGeneration == _epoch.Value || ResolvePathAnew(ref tcb);
 
+    private bool ResolvePathAnew(ref TransmissionControlBlock tcb)
+    {
         PathResult path = _stack.ResolvePath(tcb.Remote, tcb.InterfaceId, _now);
         if (path.Status == PathStatus.Resolved)
         {
             tcb.InterfaceId = path.InterfaceId;
             tcb.NextHopMac = path.NextHopMac;
-            tcb.PathGeneration = _stack.PathGeneration;
+            tcb.PathGeneration = _epoch.Value;
             tcb.Flags &= ~TcbFlags.PathPending;
             return true;
         }

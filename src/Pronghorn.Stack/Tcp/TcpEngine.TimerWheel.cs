@@ -24,14 +24,7 @@ public sealed partial class TcpEngine
     private long _currentTick = -1;
 
     /// <summary>When <see cref="RunTimers"/> has work next; may be earlier than any timer, never later.</summary>
-    internal Instant NextTimer
-    {
-        get
-        {
-            long tick = NextOccupiedTick();
-            return tick == long.MaxValue ? Instant.Never : new Instant(tick * TickNanoseconds);
-        }
-    }
+    internal Instant NextTimer { get; private set; } = Instant.Never;
 
     private static void InitializeTimers(ref TransmissionControlBlock tcb)
     {
@@ -107,6 +100,8 @@ public sealed partial class TcpEngine
 
         _slots[slot] = id;
         _occupied[slot >> 6] |= 1UL << (slot & 63);
+        long looked = (placed >> (level * WheelBits)) << (level * WheelBits);
+        NextTimer = Instant.Earlier(NextTimer, new Instant(looked * TickNanoseconds));
     }
 
     private void Unlink(int id, ref TransmissionControlBlock tcb)
@@ -176,8 +171,16 @@ public sealed partial class TcpEngine
         return -1;
     }
 
-    /// <summary>Runs what is due. The wheel jumps over empty ticks.</summary>
+    /// <summary>Runs what is due, and looks up when something is due next.</summary>
     private void RunTimers(Instant now)
+    {
+        AdvanceWheel(now);
+        long tick = NextOccupiedTick();
+        NextTimer = tick == long.MaxValue ? Instant.Never : new Instant(tick * TickNanoseconds);
+    }
+
+    /// <summary>Expires the slots up to the present. The wheel jumps over empty ticks.</summary>
+    private void AdvanceWheel(Instant now)
     {
         long target = now.Nanoseconds / TickNanoseconds;
         while (_currentTick < target)

@@ -27,16 +27,19 @@ public sealed partial class TcpEngine : IDisposable
     private readonly FlowTable _flows;
     private readonly NetworkStack _stack;
     private readonly StackCounters _counters;
+    private readonly PathEpoch _epoch;
     private readonly FlowHash _flowHash;
     private readonly SipHash _isnHash;
     private Instant _now;
 
-    internal TcpEngine(NetworkStack stack, StackOptions options, FramePool frames, StackCounters counters)
+    internal TcpEngine(
+        NetworkStack stack, StackOptions options, FramePool frames, StackCounters counters, PathEpoch epoch)
     {
         _stack = stack;
         _options = options;
         _frames = frames;
         _counters = counters;
+        _epoch = epoch;
         _info = new NativeArray<FrameInfo>(frames.FrameCount);
         _connections = new Slab<TransmissionControlBlock>(options.MaximumConnections);
         _listeners = new Slab<TcpListener>(Limits.MaximumListeners);
