@@ -71,6 +71,13 @@ public sealed class ObservationTests
             }
 
             Assert.Equal([7, 12], StatisticsDirectory.ProcessIds(directory.FullName));
+
+            string own = Path.Combine(directory.FullName, $"{System.Environment.ProcessId}");
+            File.WriteAllText(own, "");
+            File.WriteAllText(Path.Combine(directory.FullName, "2147483647"), "");
+            StatisticsDirectory.RemoveStale(directory.FullName);
+            Assert.True(File.Exists(own));
+            Assert.False(File.Exists(Path.Combine(directory.FullName, "2147483647")));
         }
         finally
         {

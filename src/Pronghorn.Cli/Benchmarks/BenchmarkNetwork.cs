@@ -2,7 +2,9 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
+using Pronghorn.Cli.Observation;
 using Pronghorn.Lab;
+using Pronghorn.Runtime.Statistics;
 
 namespace Pronghorn.Cli.Benchmarks;
 
@@ -52,7 +54,11 @@ internal sealed class BenchmarkNetwork : IDisposable
         Enter(_hosts.Client, cpu, environment);
 
     /// <inheritdoc/>
-    public void Dispose() => TwoHosts.Remove(_name);
+    public void Dispose()
+    {
+        TwoHosts.Remove(_name);
+        StatisticsDirectory.RemoveStale(StatisticsPage.Directory);
+    }
 
     private List<string> Enter(
         NetworkNamespace host, int cpu, IReadOnlyList<KeyValuePair<string, string>> environment)

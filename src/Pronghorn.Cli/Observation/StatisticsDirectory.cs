@@ -15,6 +15,7 @@ internal static class StatisticsDirectory
     /// <param name="wanted">One process, or null for all.</param>
     internal static IReadOnlyList<ProcessSnapshot> Read(int? wanted)
     {
+        RemoveStale(StatisticsPage.Directory);
         List<ProcessSnapshot> found = [];
         foreach (int pid in ProcessIds(StatisticsPage.Directory).Where(pid => wanted is null || pid == wanted))
         {
@@ -28,6 +29,22 @@ internal static class StatisticsDirectory
         return wanted is null || found.Count > 0
             ? found
             : throw new CommandException($"process {wanted} is not on the stack: it has no page in {StatisticsPage.Directory}");
+    }
+
+    /// <summary>Removes the pages of a directory whose owners were killed before they could.</summary>
+    internal static void RemoveStale(string directory)
+    {
+        foreach (int pid in ProcessIds(directory).Where(pid => !Directory.Exists($"/proc/{pid}")))
+        {
+            try
+            {
+                File.Delete(Path.Combine(directory, pid.ToString(CultureInfo.InvariantCulture)));
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                // Somebody else's to remove; it does no harm.
+            }
+        }
     }
 
     /// <summary>The names in a directory that are process ids, in order.</summary>
