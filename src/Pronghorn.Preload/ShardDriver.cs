@@ -11,7 +11,7 @@ namespace Pronghorn.Preload;
 internal sealed class ShardDriver : IStackDriver
 {
     private readonly Shard _shard;
-    private readonly StatisticsPublisher? _statistics;
+    private StatisticsPublisher? _statistics;
 
     public ShardDriver(Shard shard, StatisticsPublisher? statistics)
     {
@@ -40,7 +40,12 @@ internal sealed class ShardDriver : IStackDriver
 
     public void BeforeSleep(Instant now) => _statistics?.BeforeSleep(now);
 
-    public void Finish() => _statistics?.Dispose();
+    public void Finish()
+    {
+        // Another thread may still poll while the process ends.
+        _statistics?.Dispose();
+        _statistics = null;
+    }
 
     public void Flush() => _shard.Flush();
 
