@@ -2,7 +2,6 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using Pronghorn.Lab;
@@ -172,6 +171,15 @@ public sealed class StructureLayoutTests
         }
     }
 
-    private static string TreeRoot([CallerFilePath] string file = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(file)!, "..", ".."));
+    // Upward from the assembly: a deterministic build puts no real path of the source into it.
+    private static string TreeRoot()
+    {
+        string? directory = AppContext.BaseDirectory;
+        while (directory is not null && !File.Exists(Path.Combine(directory, "Pronghorn.slnx")))
+        {
+            directory = Path.GetDirectoryName(directory);
+        }
+
+        return directory ?? throw new DirectoryNotFoundException("no Pronghorn.slnx above " + AppContext.BaseDirectory);
+    }
 }
