@@ -64,7 +64,7 @@ build_core() {
         *) echo "no build for $(uname -m)" >&2; exit 1 ;;
     esac
     framework="$(dotnet msbuild src/Pronghorn.Preload/Pronghorn.Preload.csproj -getProperty:PronghornAotTfm)"
-    dotnet publish src/Pronghorn.Preload/Pronghorn.Preload.csproj -c Release -f "$framework" -r "$runtime" -v quiet >&2
+    dotnet publish src/Pronghorn.Preload/Pronghorn.Preload.csproj -c Release -f "$framework" -r "$runtime" -v quiet -clp:NoSummary >&2
     library="$(find "$artifacts/publish/Pronghorn.Preload" -name '*.so' -path "*release*" -newermt '1970-01-02' | head -1)"
     [ -n "$library" ] || { echo "publishing made no library" >&2; exit 1; }
     install_file "$library" "$artifacts/lib/libpronghorn-core.so"
@@ -72,13 +72,13 @@ build_core() {
 
 build_cli() {
     say "command line"
-    dotnet build src/Pronghorn.Cli/Pronghorn.Cli.csproj -c Release -v quiet >&2
+    dotnet build src/Pronghorn.Cli/Pronghorn.Cli.csproj -c Release -v quiet -clp:NoSummary >&2
     ln -sfn Pronghorn.Cli/release/pronghorn "$artifacts/bin/pronghorn"
 }
 
 build_solution() {
     say "every project"
-    dotnet build Pronghorn.slnx -c Release -v quiet >&2
+    dotnet build Pronghorn.slnx -c Release -v quiet -clp:NoSummary >&2
     ln -sfn Pronghorn.Cli/release/pronghorn "$artifacts/bin/pronghorn"
 }
 

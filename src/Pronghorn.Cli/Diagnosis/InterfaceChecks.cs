@@ -100,7 +100,9 @@ internal static class InterfaceChecks
         return features?.Split('\n').Any(line => line.StartsWith("tx-checksumming: off", StringComparison.Ordinal)) == true
             ? Finding.Ok(check, $"{link.Peer} finishes its checksums")
             : Finding.Ok(
-                check, $"{link.Peer} leaves checksums unfinished, which is accepted, this being a veth (ethtool -K {link.Peer} tx off ends it)");
+                check,
+                $"{link.Peer} leaves checksums unfinished, which is accepted, this being a veth "
+                + $"(ethtool -K {link.Peer} tx off ends it)");
     }
 
     private static string? Driver(string? text) =>
