@@ -89,6 +89,13 @@ public sealed partial class TcpEngine
     private void TakeInOrder(int id, ref TransmissionControlBlock tcb, ref TcpSegment segment)
     {
         int length = segment.PayloadLength;
+        if (length > 0 && IsOverFairShare(tcb))
+        {
+            // The peer sends it again; the last frames are for those whose program still reads.
+            _counters.Drop(DropReason.TcpReceiveBufferFull);
+            return;
+        }
+
         if (length > 0)
         {
             tcb.ReceiveMss = Math.Clamp(Math.Max(length, tcb.ReceiveMss), 1, 65535);
@@ -113,6 +120,13 @@ public sealed partial class TcpEngine
 
         OweAck(id, ref tcb, now: fin || filledHole);
     }
+
+    /// <summary>
+    /// Windows are told long before frames are used, so together they may promise more than there is. When frames run
+    /// out, a connection whose program does not read yields to those with an empty queue.
+    /// </summary>
+    private bool IsOverFairShare(in TransmissionControlBlock tcb) =>
+        _frames.FreeCount < _frames.FrameCount / 32 && tcb.ReceiveQueueBytes > 0;
 
     /// <summary>Appends to the receive queue, or throws away when the user wants no more.</summary>
     private void Deliver(ref TransmissionControlBlock tcb, int frame, int offset, int length, out bool taken)

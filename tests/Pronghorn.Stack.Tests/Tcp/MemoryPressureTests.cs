@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Generic;
+using Pronghorn.Stack.Tcp;
+using Pronghorn.Wire;
+using Xunit;
+
+namespace Pronghorn.Stack.Tests.Tcp;
+
+/// <summary>Frames are fewer than the windows promise: nobody may starve the others for good.</summary>
+public sealed class MemoryPressureTests
+{
+    [Fact]
+    public void Frames_AlmostGone_UnreadConnectionYieldsAndIsServedLater()
+    {
+        using var net = new TcpFixture(frames: 256);
+        net.Accept();
+        var held = new List<int>();
+        net.Peer(TcpFlags.Ack, payload: new byte[1400]);
+        Assert.Equal(1400, net.Tcp.ReceivableBytes(net.Id));
+        while (net.Frames.FreeCount > 6)
+        {
+            Assert.True(net.Frames.TryRent(out int frame));
+            held.Add(frame);
+        }
+
+        // The queue holds unread bytes: this segment is not taken, and not acknowledged.
+        net.Peer(TcpFlags.Ack, payload: new byte[1400]);
+        Assert.Equal(1400, net.Tcp.ReceivableBytes(net.Id));
+        Assert.Equal(1, net.Stack.Counters[DropReason.TcpReceiveBufferFull]);
+
+        // An empty queue may still take one.
+        net.Read();
+        net.Peer(TcpFlags.Ack, 1400, payload: new byte[1400]);
+        Assert.Equal(1400, net.Tcp.ReceivableBytes(net.Id));
+
+        foreach (int frame in held)
+        {
+            net.Frames.Release(frame);
+        }
+
+        net.Peer(TcpFlags.Ack, 2800, payload: new byte[1000]);
+        Assert.Equal(2400, net.Tcp.ReceivableBytes(net.Id));
+    }
+}
