@@ -131,6 +131,77 @@ public sealed class TcpFixture : IDisposable
         return this;
     }
 
+    /// <summary>A connection in a state, the user still holding it, nothing in the queues.</summary>
+    public static TcpFixture In(TcpState state, TcpOptions? options = null)
+    {
+        var net = new TcpFixture();
+        if (state == TcpState.SynSent)
+        {
+            net.StartConnect();
+            return net;
+        }
+
+        if (state == TcpState.SynReceived)
+        {
+            net.Tcp.Listen(OurAddress, OurPort, 16, 77, SocketSettings.Default, out _);
+            net.Peer(TcpFlags.Syn, -1, options: options ?? PlainOptions());
+            net.OurOrigin = net.Expect().RawSequence + 1;
+            net.PeerAck = 0;
+            net.Id = 1;
+            return net;
+        }
+
+        net.Accept(options: options);
+        if (state is TcpState.CloseWait or TcpState.LastAck)
+        {
+            net.Peer(TcpFlags.Fin | TcpFlags.Ack);
+        }
+
+        if (state is not (TcpState.Established or TcpState.CloseWait))
+        {
+            net.Tcp.ShutdownSend(net.Id, net.Now);
+        }
+
+        if (state is TcpState.FinWait2 or TcpState.TimeWait)
+        {
+            net.ExpectAll();
+            net.Peer(TcpFlags.Ack);
+        }
+
+        if (state is TcpState.Closing or TcpState.TimeWait)
+        {
+            net.Tick();
+            net.Peer(TcpFlags.Fin | TcpFlags.Ack, ack: state == TcpState.Closing ? 0 : null);
+        }
+
+        net.ExpectAll();
+        net.ClearEvents();
+        Assert.Equal(state, net.State);
+        return net;
+    }
+
+    /// <summary>A start time at which our next connection to the usual peer begins so many bytes before 2^32.</summary>
+    public static long StartNearWrap(int bytesBefore)
+    {
+        using var probe = new TcpFixture();
+        uint iss = probe.StartConnect().RawSequence.Value;
+        uint distance = unchecked(0u - (uint)bytesBefore - iss);
+        return 1_000_000_000 + (distance * 4000L);
+    }
+
+    /// <summary>Uses up the acknowledgments that a new connection sends at once.</summary>
+    public void UseUpQuickAcks()
+    {
+        while (Tcb.QuickAcksLeft > 0)
+        {
+            Peer(TcpFlags.Ack, payload: Bytes(1));
+            ExpectAll();
+        }
+
+        Read();
+        ClearEvents();
+    }
+
     /// <summary>Sends our SYN.</summary>
     public SentSegment StartConnect(SocketSettings? settings = null)
     {

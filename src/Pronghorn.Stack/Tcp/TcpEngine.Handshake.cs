@@ -120,10 +120,18 @@ public sealed partial class TcpEngine
         return (byte)shift;
     }
 
-    private void InitializeSending(ref TransmissionControlBlock tcb)
+    /// <summary>Where a successor in TIME_WAIT begins at least: beyond any window of its predecessor (Linux: the same 65537).</summary>
+    private static SeqNumber IssFloor(in TransmissionControlBlock tcb) => tcb.SndNxt + 65537;
+
+    private void InitializeSending(ref TransmissionControlBlock tcb, SeqNumber? issFloor)
     {
         tcb.TsOffset = NewTimestampOffset(tcb);
         tcb.Iss = NewIss(tcb);
+        if (issFloor is { } floor && tcb.Iss < floor)
+        {
+            tcb.Iss = floor;
+        }
+
         tcb.SndUna = tcb.Iss;
         tcb.SndNxt = tcb.Iss + 1;
         tcb.WriteSeq = tcb.SndNxt;

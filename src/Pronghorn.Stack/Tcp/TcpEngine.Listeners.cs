@@ -133,12 +133,19 @@ public sealed partial class TcpEngine
     }
 
     /// <summary>RFC 9293 3.10.7.2.</summary>
-    private void SegmentArrivesListen(int listener, ref TcpSegment segment)
+    private void SegmentArrivesListen(int listener, ref TcpSegment segment, SeqNumber? issFloor = null)
     {
-        if (segment.Is(TcpFlags.Ack) || !segment.Is(TcpFlags.Syn))
+        if (segment.Is(TcpFlags.Ack))
         {
             _counters.Drop(DropReason.TcpNoSocket);
             SendResetFor(segment);
+            return;
+        }
+
+        if (!segment.Is(TcpFlags.Syn) || segment.Is(TcpFlags.Fin))
+        {
+            // Like Linux also a SYN with FIN: nobody means that.
+            _counters.Drop(DropReason.TcpNoSocket);
             return;
         }
 
@@ -169,7 +176,7 @@ public sealed partial class TcpEngine
         tcb.InterfaceId = segment.InterfaceId;
         record.SynCount++;
         tcb.PathMtu = _stack.PathMtuOf(tcb.Remote, segment.InterfaceId);
-        InitializeSending(ref tcb);
+        InitializeSending(ref tcb, issFloor);
         TakeSyn(ref tcb, segment);
         tcb.State = TcpState.SynReceived;
         tcb.LastSentAt = _now;

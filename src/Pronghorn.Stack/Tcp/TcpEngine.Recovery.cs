@@ -59,6 +59,9 @@ public sealed partial class TcpEngine
         if (lost)
         {
             EnterRecovery(ref tcb);
+            int least = tcb.Cwnd;
+            ReduceProportionally(ref tcb, ack.Delivered);
+            tcb.Cwnd = Math.Max(tcb.Cwnd, least);
             return;
         }
 

@@ -136,7 +136,8 @@ public sealed partial class TcpEngine
     private void UpdateTsRecent(ref TransmissionControlBlock tcb, in TcpSegment segment)
     {
         if (tcb.Has(TcbFlags.Timestamps) && segment.Options.HasTimestamps && segment.Sequence <= tcb.LastAckSent
-            && (int)(segment.Options.TimestampValue - tcb.TsRecent) >= 0)
+            && ((int)(segment.Options.TimestampValue - tcb.TsRecent) >= 0
+                || _now - tcb.TsRecentAt > Limits.TimestampStale))
         {
             tcb.TsRecent = segment.Options.TimestampValue;
             tcb.TsRecentAt = _now;
@@ -325,8 +326,9 @@ public sealed partial class TcpEngine
             if (listener != 0 && (newerTime || segment.Sequence > tcb.RcvNxt))
             {
                 _counters.Add(Counter.TcpTimeWaitRecycled);
+                SeqNumber floor = IssFloor(tcb);
                 Finish(id, ref tcb, TcpError.None);
-                SegmentArrivesListen(listener, ref segment);
+                SegmentArrivesListen(listener, ref segment, floor);
                 return;
             }
         }

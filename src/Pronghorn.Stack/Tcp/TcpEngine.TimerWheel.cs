@@ -48,7 +48,7 @@ public sealed partial class TcpEngine
     private static long TickOf(Instant at) => (at.Nanoseconds + TickNanoseconds - 1) / TickNanoseconds;
 
     /// <summary>Makes sure that the wheel looks at the connection no later than a time.</summary>
-    private void Schedule(int id, ref TransmissionControlBlock tcb, Instant at)
+    internal void Schedule(int id, ref TransmissionControlBlock tcb, Instant at)
     {
         if (!at.IsSet)
         {

@@ -30,6 +30,7 @@ public sealed partial class TcpEngine
         SetTime(now);
         uint hash = HashOf(local, localPort, remote, remotePort);
         int existing = _flows.Find(local, localPort, remote, remotePort, hash);
+        SeqNumber? issFloor = null;
         if (existing != 0)
         {
             if (_connections[existing].State != TcpState.TimeWait || !_connections[existing].Has(TcbFlags.Orphan))
@@ -39,6 +40,7 @@ public sealed partial class TcpEngine
             }
 
             _counters.Add(Counter.TcpTimeWaitRecycled);
+            issFloor = IssFloor(_connections[existing]);
             Finish(existing, ref _connections[existing], TcpError.None);
         }
 
@@ -60,7 +62,7 @@ public sealed partial class TcpEngine
         tcb.Tag = tag;
         tcb.InterfaceId = interfaceId;
         tcb.PathMtu = _stack.PathMtuOf(remote, interfaceId);
-        InitializeSending(ref tcb);
+        InitializeSending(ref tcb, issFloor);
         tcb.State = TcpState.SynSent;
         tcb.LastSentAt = now;
         SendSyn(id, ref tcb);
@@ -445,7 +447,7 @@ public sealed partial class TcpEngine
 
         // Linux, tcp_cleanup_rbuf: an update when the window would be at least twice what the peer knows of.
         int known = tcb.ReceiveRight - tcb.RcvNxt;
-        int free = tcb.ReceiveBuffer - tcb.ReceiveQueueBytes;
+        int free = Math.Min(tcb.ReceiveBuffer - tcb.ReceiveQueueBytes, 65535 << tcb.RcvWindShift);
         if (known <= tcb.ReceiveBuffer / 2 && free >= 2 * known && free - known >= Math.Min(tcb.ReceiveMss, tcb.ReceiveBuffer / 2))
         {
             SendAck(id, ref tcb);
