@@ -13,6 +13,8 @@ cd "$root"
 artifacts="$root/artifacts"
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+# No compiler or build process stays behind.
+export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false DOTNET_CLI_USE_MSBUILD_SERVER=0
 
 say() { printf '== %s\n' "$*" >&2; }
 
@@ -64,7 +66,7 @@ build_core() {
         *) echo "no build for $(uname -m)" >&2; exit 1 ;;
     esac
     framework="$(dotnet msbuild src/Pronghorn.Preload/Pronghorn.Preload.csproj -getProperty:PronghornAotTfm)"
-    dotnet publish src/Pronghorn.Preload/Pronghorn.Preload.csproj -c Release -f "$framework" -r "$runtime" -v quiet -clp:NoSummary >&2
+    dotnet publish src/Pronghorn.Preload/Pronghorn.Preload.csproj -c Release -f "$framework" -r "$runtime" -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
     library="$(find "$artifacts/publish/Pronghorn.Preload" -name '*.so' -path "*release*" -newermt '1970-01-02' | head -1)"
     [ -n "$library" ] || { echo "publishing made no library" >&2; exit 1; }
     install_file "$library" "$artifacts/lib/libpronghorn-core.so"
@@ -72,13 +74,13 @@ build_core() {
 
 build_cli() {
     say "command line"
-    dotnet build src/Pronghorn.Cli/Pronghorn.Cli.csproj -c Release -v quiet -clp:NoSummary >&2
+    dotnet build src/Pronghorn.Cli/Pronghorn.Cli.csproj -c Release -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
     ln -sfn Pronghorn.Cli/release/pronghorn "$artifacts/bin/pronghorn"
 }
 
 build_solution() {
     say "every project"
-    dotnet build Pronghorn.slnx -c Release -v quiet -clp:NoSummary >&2
+    dotnet build Pronghorn.slnx -c Release -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
     ln -sfn Pronghorn.Cli/release/pronghorn "$artifacts/bin/pronghorn"
 }
 
