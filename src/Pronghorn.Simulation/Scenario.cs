@@ -30,6 +30,7 @@ public sealed class Scenario : IDisposable
     private int _listener;
     private int _accepted;
     private int _steps;
+    private ulong _fingerprint;
 
     private Scenario(ulong seed)
     {
@@ -56,13 +57,15 @@ public sealed class Scenario : IDisposable
     }
 
     /// <summary>Runs a seed's simulation to its end.</summary>
+    /// <returns>A number that depends on every segment, its time and its fate: the same for the same seed.</returns>
     /// <exception cref="SimulationException">Something was wrong; the message tells how to run it again.</exception>
-    public static void Run(ulong seed)
+    public static ulong Run(ulong seed)
     {
         using var scenario = new Scenario(seed);
         try
         {
             scenario.Play();
+            return scenario._fingerprint;
         }
         catch (Exception problem)
         {
@@ -183,6 +186,9 @@ public sealed class Scenario : IDisposable
 
     private void Remember(SegmentInfo segment, bool lost, string way)
     {
+        ulong numbers = ((ulong)segment.Sequence.Value << 32) | segment.Acknowledgment.Value;
+        ulong rest = ((ulong)segment.PayloadLength << 32) | ((ulong)segment.Flags << 8) | (lost ? 1UL : 0);
+        _fingerprint = Prng.Mix(_fingerprint ^ (ulong)segment.Time.Nanoseconds) ^ Prng.Mix(numbers) ^ rest;
         if (_trace.Count == RememberedSegments)
         {
             _trace.Dequeue();
