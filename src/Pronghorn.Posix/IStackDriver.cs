@@ -20,6 +20,9 @@ public interface IStackDriver
     /// <returns>Frames taken.</returns>
     int Poll(Instant now);
 
+    /// <summary>When the driver itself wants to be polled, beside the stack's own deadline.</summary>
+    Instant NextDeadline => Instant.Never;
+
     /// <summary>The program is about to sleep until something arrives.</summary>
     void BeforeSleep(Instant now);
 

@@ -92,7 +92,7 @@ public sealed partial class SocketLayer : IDisposable
             Flush();
         }
 
-        round.NextDeadline = _stack.NextDeadline;
+        round.NextDeadline = Instant.Earlier(_stack.NextDeadline, _driver.NextDeadline);
         if (now >= _sweepDue)
         {
             Sweep(now);

@@ -38,6 +38,8 @@ internal sealed class ShardDriver : IStackDriver
         return _shard.Poll(now);
     }
 
+    public Instant NextDeadline => _statistics?.NextDeadline ?? Instant.Never;
+
     public void BeforeSleep(Instant now) => _statistics?.BeforeSleep(now);
 
     public void Finish()

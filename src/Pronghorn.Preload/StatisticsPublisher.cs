@@ -39,6 +39,7 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
     private readonly int _firstSteering;
     private readonly int _firstDevice;
     private Instant _idleDue;
+    private long _framesWritten = -1;
 
     private StatisticsPublisher(Shard shard, StatisticsWriter writer, long* preload)
     {
@@ -70,11 +71,16 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
     /// <summary>The program goes to sleep and could not answer a reader until it wakes.</summary>
     public void BeforeSleep(Instant now)
     {
-        if (now >= _idleDue)
+        if (now >= _idleDue && Frames != _framesWritten)
         {
             Write(now);
         }
     }
+
+    /// <summary>When a program that goes idle has to wake once, so that the page shows how it ended up.</summary>
+    public Instant NextDeadline => Frames == _framesWritten ? Instant.Never : _idleDue;
+
+    private long Frames => _shard.Stack.Counters[Counter.FramesIn] + _shard.Stack.Counters[Counter.FramesOut];
 
     /// <inheritdoc/>
     public void Dispose() => _writer.Dispose();
@@ -94,6 +100,7 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
     private void Write(Instant now)
     {
         _idleDue = now + s_idleInterval;
+        _framesWritten = Frames;
         for (int i = 0; i < s_preloadNames.Length; i++)
         {
             _writer.Set(_firstPreload + i, _preload[i]);

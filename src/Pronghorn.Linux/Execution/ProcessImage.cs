@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Globalization;
+using System.IO;
 using System.Runtime.InteropServices;
+using Pronghorn.Linux.Interop;
 
 namespace Pronghorn.Linux.Execution;
 
@@ -9,6 +12,7 @@ namespace Pronghorn.Linux.Execution;
 public static unsafe partial class ProcessImage
 {
     private const int SigPipe = 13;
+    private const int OpenFiles = 7; // RLIMIT_NOFILE
 
     /// <summary>execve(2): the process keeps its id, its files and its terminal.</summary>
     /// <param name="path">File of the program.</param>
@@ -20,6 +24,7 @@ public static unsafe partial class ProcessImage
         // The .NET runtime ignores SIGPIPE, and an ignored signal survives exec: a shell pipeline behind the new program
         // would not end when its reader goes away. Handlers do not survive and need no care.
         Signal(SigPipe, 0);
+        RestoreOpenFileLimit();
         nint* argumentBlock = CreateBlock(arguments);
         nint* environmentBlock = CreateBlock(environment);
         nint file = Marshal.StringToCoTaskMemUTF8(path);
@@ -29,6 +34,42 @@ public static unsafe partial class ProcessImage
         FreeBlock(argumentBlock);
         FreeBlock(environmentBlock);
         return -error;
+    }
+
+    // The .NET runtime raises the soft limit to the hard one at its start; what was before, the parent still shows. A
+    // program with select(2) or an array by descriptor number would otherwise behave differently under us.
+    private static void RestoreOpenFileLimit()
+    {
+        if (Libc.GetResourceLimit(OpenFiles, out ResourceLimit limit) == 0
+            && TryReadSoftLimit(GetParentId(), out ulong soft) && soft < limit.Soft)
+        {
+            limit.Soft = soft;
+            _ = Libc.SetResourceLimit(OpenFiles, limit);
+        }
+    }
+
+    private static bool TryReadSoftLimit(int process, out ulong soft)
+    {
+        const string Name = "Max open files";
+        soft = 0;
+        try
+        {
+            foreach (string line in File.ReadLines($"/proc/{process}/limits"))
+            {
+                if (line.StartsWith(Name, StringComparison.Ordinal))
+                {
+                    string[] words = line[Name.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                    return words.Length > 0
+                        && ulong.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out soft);
+                }
+            }
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // Without the parent's limit the raised one stays.
+        }
+
+        return false;
     }
 
     // An array of C strings that a null pointer ends.
@@ -55,6 +96,9 @@ public static unsafe partial class ProcessImage
 
     [LibraryImport("libc", EntryPoint = "execve")]
     private static partial int Execute(byte* path, nint* arguments, nint* environment);
+
+    [LibraryImport("libc", EntryPoint = "getppid")]
+    private static partial int GetParentId();
 
     [LibraryImport("libc", EntryPoint = "signal")]
     private static partial nint Signal(int number, nint handler);
