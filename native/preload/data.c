@@ -23,7 +23,7 @@ void require_room(size_t length, size_t room)
 
 static struct waiting waiting_for(int fd, int sending, struct pollfd *slots)
 {
-    return (struct waiting){.deadline = deadline_after(core.timeout(fd, sending)), .fds = slots};
+    return (struct waiting){.deadline = deadline_after(core.timeout(fd, sending)), .fds = slots, .restarts = true};
 }
 
 static int wait_error(int failure)
@@ -122,6 +122,14 @@ ssize_t socket_receive_vector(int fd, const struct iovec *vector, int count, int
 
     core_leave();
     return finish_call(got, saved_errno);
+}
+
+// readv(2) of nothing does nothing; recvmsg(2) of nothing still waits.
+ssize_t socket_read_vector(int fd, const struct iovec *vector, int count)
+{
+    return count == 0 || (count > 0 && count <= IOV_MAX && vector_length(vector, count) == 0)
+               ? 0
+               : socket_receive_vector(fd, vector, count, 0);
 }
 
 // A stream socket names no sender (recv(2)).
@@ -331,16 +339,4 @@ ssize_t socket_send_file(int out, int in, off_t *offset, size_t count)
     }
 
     return (ssize_t)total;
-}
-
-// A pipe cannot be joined to a connection of ours; programs fall back to read and write on EINVAL.
-EXPORT ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t length, unsigned flags)
-{
-    if (unlikely(descriptor_is_socket(in) || descriptor_is_socket(out)))
-    {
-        errno = EINVAL;
-        return -1;
-    }
-
-    return real_splice(in, in_offset, out, out_offset, length, flags);
 }

@@ -113,6 +113,12 @@ static int note_copy(int fd, int copy)
     if (copy >= 0 && !in_shared_memory_child())
     {
         int class = descriptor_class(fd);
+        // Two numbers for one candidate: the core counts them, so it must take the socket over now.
+        if ((class == PRONGHORN_CANDIDATE && socket_adopt(fd)) || (class == PRONGHORN_LISTENING && socket_activate(fd)))
+        {
+            class = PRONGHORN_SOCKET;
+        }
+
         if (class == PRONGHORN_SOCKET || class == PRONGHORN_EPOLL)
         {
             if (core_enter())
@@ -125,12 +131,14 @@ static int note_copy(int fd, int copy)
                 core_leave();
             }
         }
+        else if (class == PRONGHORN_EPOLL_KERNEL)
+        {
+            descriptor_set_class(copy, class);
+            epoll_note_copy(fd, copy);
+        }
         else if (class != PRONGHORN_PRIVATE)
         {
-            // Two numbers for one candidate: only one of them could become ours, so neither does.
-            int copied = class == PRONGHORN_CANDIDATE || class == PRONGHORN_LISTENING ? PRONGHORN_NONE : class;
-            descriptor_set_class(fd, copied);
-            descriptor_set_class(copy, copied);
+            descriptor_set_class(copy, PRONGHORN_NONE);
         }
     }
 

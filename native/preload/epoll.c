@@ -3,7 +3,10 @@
 // descriptors in the real set, which also holds the device and a wake-up while the program sleeps in it.
 #include "preload.h"
 
+#include <linux/kcmp.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define KERNEL_INTERVAL_NS 100000
 #define MILLISECOND 1000000LL
@@ -11,7 +14,9 @@
 // By the set's number: kernel descriptors in it, which may be too many (one closed without EPOLL_CTL_DEL), and whether
 // it is a member of another set.
 #define NESTED (1u << 31)
+#define MANY (1u << 30)
 static uint32_t *members;
+static bool sets_were_copied;
 static __thread int64_t looked_at_kernel __attribute__((tls_model("initial-exec")));
 static __thread bool kernel_starved __attribute__((tls_model("initial-exec")));
 
@@ -55,6 +60,29 @@ EXPORT int epoll_create(int size)
 EXPORT int epoll_create1(int flags)
 {
     return note_set(real_epoll_create1(flags));
+}
+
+// A copy's number has a count of its own, so neither is right: always look.
+void epoll_note_copy(int fd, int copy)
+{
+    sets_were_copied = true;
+    members[fd] |= MANY;
+    members[copy] = members[fd];
+}
+
+// Under the lock: a set has become ours under one of its numbers; the others mean it, too.
+static void take_over_copies(int epoll)
+{
+    pid_t self = getpid();
+    for (unsigned fd = 0; sets_were_copied && fd < descriptor_count; fd++)
+    {
+        if (descriptor_classes[fd] == PRONGHORN_EPOLL_KERNEL
+            && syscall(SYS_kcmp, self, self, KCMP_FILE, (unsigned long)epoll, (unsigned long)fd) == 0
+            && core.duplicate(epoll, (int)fd) == 0)
+        {
+            descriptor_set_class((int)fd, PRONGHORN_EPOLL);
+        }
+    }
 }
 
 static bool is_set(int fd)
@@ -116,9 +144,13 @@ EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event
     }
 
     long result = core.epoll_control(epoll, operation, fd, event);
-    if (set == PRONGHORN_EPOLL_KERNEL && result >= 0 && (members[epoll] & NESTED) != 0)
+    if (set == PRONGHORN_EPOLL_KERNEL && result >= 0)
     {
-        core.epoll_nested(epoll);
+        take_over_copies(epoll);
+        if ((members[epoll] & NESTED) != 0)
+        {
+            core.epoll_nested(epoll);
+        }
     }
 
     core_leave();
@@ -201,6 +233,17 @@ static int wait_in_core(int epoll, struct epoll_event *events, int room, int64_t
     int64_t began = 0;
     int found = 0;
     bool looked = false;
+    if (unlikely(kernel_starved && room == 1))
+    {
+        // Ours took the only place last time.
+        kernel_starved = false;
+        int ready = look_at_kernel(epoll, events, room, now_ns(), mask);
+        if (ready != 0)
+        {
+            return ready;
+        }
+    }
+
     for (;;)
     {
         int own_room = kernel_starved && room - found > 1 ? room - found - (room - found) / 4 - 1 : room - found;
@@ -211,7 +254,9 @@ static int wait_in_core(int epoll, struct epoll_event *events, int room, int64_t
         }
 
         found += own;
-        bool due = (members[epoll] & ~NESTED) > 0 && round.now - looked_at_kernel >= KERNEL_INTERVAL_NS;
+        // The signal that a nested set has something is taken back by looking.
+        bool nested = (members[epoll] & NESTED) != 0 && !looked;
+        bool due = nested || ((members[epoll] & ~NESTED) > 0 && round.now - looked_at_kernel >= KERNEL_INTERVAL_NS);
         kernel_starved = due && found == room;
         deadline = deadline >= 0 ? deadline : timeout < 0 || timeout > NEVER - round.now ? NEVER : round.now + timeout;
         if (found < room && (due || (mask != NULL && !looked)))
@@ -289,16 +334,34 @@ static int64_t milliseconds(int timeout)
     return timeout < 0 ? -1 : timeout * MILLISECOND;
 }
 
+// A set became ours while a thread slept in it as the kernel's: go on sleeping as is right for ours.
+static int after_take_over(int epoll, struct epoll_event *events, int count, int ready, int64_t timeout,
+                           const sigset_t *mask)
+{
+    int kept = ready > 0 ? without_internal(events, ready) : ready;
+    return kept != 0 || ready == 0 ? kept : wait_for_events(epoll, events, count, timeout, mask);
+}
+
 EXPORT int epoll_wait(int epoll, struct epoll_event *events, int count, int timeout)
 {
-    return is_ours(epoll) ? wait_for_events(epoll, events, count, milliseconds(timeout), NULL)
-                          : real_epoll_wait(epoll, events, count, timeout);
+    if (is_ours(epoll))
+    {
+        return wait_for_events(epoll, events, count, milliseconds(timeout), NULL);
+    }
+
+    int ready = real_epoll_wait(epoll, events, count, timeout);
+    return is_ours(epoll) ? after_take_over(epoll, events, count, ready, milliseconds(timeout), NULL) : ready;
 }
 
 EXPORT int epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout, const sigset_t *mask)
 {
-    return is_ours(epoll) ? wait_for_events(epoll, events, count, milliseconds(timeout), mask)
-                          : real_epoll_pwait(epoll, events, count, timeout, mask);
+    if (is_ours(epoll))
+    {
+        return wait_for_events(epoll, events, count, milliseconds(timeout), mask);
+    }
+
+    int ready = real_epoll_pwait(epoll, events, count, timeout, mask);
+    return is_ours(epoll) ? after_take_over(epoll, events, count, ready, milliseconds(timeout), mask) : ready;
 }
 
 EXPORT int epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,
@@ -306,7 +369,9 @@ EXPORT int epoll_pwait2(int epoll, struct epoll_event *events, int count, const 
 {
     if (!is_ours(epoll))
     {
-        return real_epoll_pwait2(epoll, events, count, timeout, mask);
+        int ready = real_epoll_pwait2(epoll, events, count, timeout, mask);
+        int64_t all = timeout == NULL ? -1 : timeout->tv_sec * 1000000000LL + timeout->tv_nsec;
+        return is_ours(epoll) ? after_take_over(epoll, events, count, ready, all, mask) : ready;
     }
 
     int64_t limit = -1;

@@ -160,6 +160,7 @@ struct waiting
     struct pollfd *fds;     // kernel descriptors, with WAIT_SLOTS free entries behind them
     nfds_t count;
     const sigset_t *mask;   // for the time of blocking, or null
+    bool restarts;          // whether a handler with SA_RESTART leaves the call waiting (signal(7))
     int kernel_ready;       // out: how many of fds have revents
 };
 
@@ -173,6 +174,7 @@ void wait_note_blocked(int change);
 // Hand-written parts behind the table.
 ssize_t socket_receive(int fd, void *buffer, size_t length, int flags);
 ssize_t socket_receive_vector(int fd, const struct iovec *vector, int count, int flags);
+ssize_t socket_read_vector(int fd, const struct iovec *vector, int count);
 ssize_t socket_receive_from(int fd, void *buffer, size_t length, int flags, socklen_t *size);
 ssize_t socket_receive_message(int fd, struct msghdr *message, int flags);
 int socket_receive_messages(int fd, struct mmsghdr *messages, unsigned count, int flags);
@@ -180,7 +182,6 @@ ssize_t socket_send(int fd, const void *buffer, size_t length, int flags);
 ssize_t socket_send_vector(int fd, const struct iovec *vector, int count, int flags);
 int socket_send_messages(int fd, struct mmsghdr *messages, unsigned count, int flags);
 ssize_t socket_send_file(int out, int in, off_t *offset, size_t count);
-int socket_listen(int fd, int backlog);
 int socket_connect(int fd, const struct sockaddr *address, socklen_t length);
 int socket_accept(int fd, struct sockaddr *address, socklen_t *length, int flags);
 int socket_shutdown(int fd, int how);
@@ -190,6 +191,7 @@ int socket_set_option(int fd, int level, int name, const void *value, socklen_t 
 bool socket_activate(int fd); // a listening candidate becomes ours or the kernel's; true if ours
 bool socket_adopt(int fd);    // an unconnected candidate becomes ours; true if it did
 int poll_mixed(struct pollfd *fds, nfds_t count, int64_t deadline, const sigset_t *mask);
+void epoll_note_copy(int fd, int copy); // of a set that is the kernel's as yet
 bool poll_has_ours(const struct pollfd *fds, nfds_t count);
 void require_room(size_t length, size_t room);
 

@@ -26,15 +26,35 @@ static bool is_loopback(uint32_t address)
 
 static bool local_address(int fd, uint32_t *address)
 {
-    struct sockaddr_in name = {0};
+    union
+    {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } name = {0};
     socklen_t length = sizeof name;
-    if (real_getsockname(fd, (struct sockaddr *)&name, &length) != 0 || name.sin_family != AF_INET)
+    if (real_getsockname(fd, &name.any, &length) != 0)
     {
         return false;
     }
 
-    *address = name.sin_addr.s_addr;
-    return true;
+    bool dual = name.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&name.six.sin6_addr);
+    *address = dual ? 0 : name.four.sin_addr.s_addr;
+    return dual || name.any.sa_family == AF_INET;
+}
+
+// Whether a socket that now listens in the kernel also takes IPv4 connections by an IPv6 wildcard (IPV6_V6ONLY off).
+static bool is_dual_stack(int fd)
+{
+    uint32_t address;
+    int domain = 0;
+    int protocol = 0;
+    int only = 1;
+    socklen_t length = sizeof domain;
+    return real_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_INET6
+           && real_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 && protocol == IPPROTO_TCP
+           && real_getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &length) == 0 && only == 0
+           && local_address(fd, &address);
 }
 
 bool socket_activate(int fd)
@@ -70,8 +90,10 @@ bool socket_adopt(int fd)
 {
     int saved_errno = errno;
     int result = -1;
-    // Only for a core that runs already: this socket may yet turn out to be for the kernel.
-    if (core_running() && core_enter())
+    uint32_t address = 0;
+    // The socket may yet turn out to be for the kernel: the core then gives it back, and the sets watch it there.
+    local_address(fd, &address);
+    if (!is_loopback(address) && core_ensure(address, false) && core_enter())
     {
         result = core.adopt(fd);
         core_leave();
@@ -86,14 +108,20 @@ bool socket_adopt(int fd)
     return result == 0;
 }
 
-int socket_listen(int fd, int backlog)
+EXPORT int listen(int fd, int backlog)
 {
+    int saved_errno = errno;
     int result = real_listen(fd, backlog);
     int class = descriptor_class(fd);
     uint32_t address;
     if (result != 0)
     {
         return result;
+    }
+
+    if (class == PRONGHORN_NONE && core_possible() && is_dual_stack(fd))
+    {
+        descriptor_set_class(fd, PRONGHORN_LISTENING);
     }
 
     if (class == PRONGHORN_CANDIDATE)
@@ -103,12 +131,12 @@ int socket_listen(int fd, int backlog)
     }
     else if (class == PRONGHORN_SOCKET && core_enter())
     {
-        int saved_errno = errno;
         result = core.listen(fd, backlog);
         core_leave();
         return (int)finish_call(result, saved_errno);
     }
 
+    errno = saved_errno;
     return result;
 }
 
@@ -124,7 +152,7 @@ static long connect_ours(int fd, const struct sockaddr *address, socklen_t lengt
     {
         int64_t limit = core.timeout(fd, 1);
         struct pollfd slots[WAIT_SLOTS];
-        struct waiting waiting = {.deadline = deadline_after(limit), .fds = slots};
+        struct waiting waiting = {.deadline = deadline_after(limit), .fds = slots, .restarts = true};
         do
         {
             int failure = wait_round(&waiting);
@@ -194,7 +222,7 @@ int socket_accept(int fd, struct sockaddr *address, socklen_t *length, int flags
     {
         // Connections also come over the kernel's path.
         struct pollfd slots[1 + WAIT_SLOTS] = {{.fd = fd, .events = POLLIN}};
-        struct waiting waiting = {.deadline = deadline_after(core.timeout(fd, 0)), .fds = slots, .count = 1};
+        struct waiting waiting = {.deadline = deadline_after(core.timeout(fd, 0)), .fds = slots, .count = 1, .restarts = true};
         do
         {
             int failure = wait_round(&waiting);

@@ -52,6 +52,30 @@ static void drain(int fd)
     (void)ignored;
 }
 
+// Which handler ran cannot be asked. If every handler of the program restarts calls, the one that ran does so, too; if
+// one does not, the program is used to EINTR.
+static bool handlers_restart(void)
+{
+    static const int runtimes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+    for (int number = 1; number < SIGRTMAX; number++)
+    {
+        struct sigaction action;
+        bool own = number == SIGRTMIN;
+        for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++)
+        {
+            own |= number == runtimes[i];
+        }
+
+        if (!own && sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL
+            && action.sa_handler != SIG_IGN && (action.sa_flags & SA_RESTART) == 0)
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
 // Sleeps outside the core; enters and leaves with the lock held. 0, or -EINTR.
 int wait_block(struct waiting *waiting, int64_t next_deadline)
 {
@@ -84,7 +108,7 @@ int wait_block(struct waiting *waiting, int64_t next_deadline)
     waiting->kernel_ready = 0;
     if (failure != 0)
     {
-        return failure;
+        return failure == -EINTR && waiting->restarts && waiting->deadline == NEVER && handlers_restart() ? 0 : failure;
     }
 
     for (nfds_t i = 0; ready > 0 && i < waiting->count; i++)

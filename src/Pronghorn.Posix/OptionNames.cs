@@ -7,6 +7,7 @@ internal static class OptionLevel
     public const int Ip = 0;
     public const int Socket = 1;
     public const int Tcp = 6;
+    public const int Ipv6 = 41;
 }
 
 /// <summary>SOL_SOCKET, socket(7); the numbers of the generic ABI.</summary>
@@ -52,6 +53,12 @@ internal static class TcpOption
     public const int FastOpen = 23;
     public const int NotSentLowWater = 25;
     public const int FastOpenConnect = 30;
+}
+
+/// <summary>IPPROTO_IPV6, ipv6(7).</summary>
+internal static class Ipv6Option
+{
+    public const int Ipv6Only = 26;
 }
 
 /// <summary>IPPROTO_IP, ip(7).</summary>

@@ -32,6 +32,12 @@ internal struct SocketRecord
     /// <summary>The connection was open once.</summary>
     public bool WasConnected;
 
+    /// <summary>SO_REUSEADDR.</summary>
+    public bool ReuseAddress;
+
+    /// <summary>An IPv6 socket to the program: its addresses are IPv4 ones in IPv6's form (RFC 4291 2.5.5.2).</summary>
+    public bool Mapped;
+
     /// <summary>Descriptors that refer to it.</summary>
     public int References;
 

@@ -41,7 +41,7 @@ public sealed partial class SocketLayer
 
         if (destination.IsEmpty)
         {
-            return 0;
+            return (_tcp.GetReadiness(socket.Id) & Readiness.In) != 0 ? 0 : WouldBlock(socket, flags);
         }
 
         ReceiveFlags how = (flags & MessageFlags.Peek) != 0 ? ReceiveFlags.Peek : ReceiveFlags.None;

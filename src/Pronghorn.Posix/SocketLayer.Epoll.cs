@@ -155,6 +155,9 @@ public sealed partial class SocketLayer
         // Edge-triggered: it need not be read after a wake-up.
         _kernel.EpollControl(
             epoll, Polling.Add, set.EventDescriptor, Polling.In | Polling.EdgeTriggered, _internalData);
+
+        // A thread may sleep in the set as the kernel's: it must come and look.
+        _kernel.SignalEvent(set.EventDescriptor);
         _descriptors[epoll] = -index;
         _kernel.SetClass(epoll, DescriptorClass.Epoll);
         return index;

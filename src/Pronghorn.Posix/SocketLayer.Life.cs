@@ -10,15 +10,26 @@ namespace Pronghorn.Posix;
 /// <content>How sockets begin, connect, listen and end.</content>
 public sealed partial class SocketLayer
 {
-    // net.ipv4.ip_local_port_range as it is by default
-    private const int FirstLocalPort = 32768;
-    private const int LastLocalPort = 60999;
-
     private const int ShutReading = 0;
     private const int ShutWriting = 1;
     private const int ShutBoth = 2;
 
+    // net.ipv4.ip_local_port_range as it is by default
+    private int _firstLocalPort = 32768;
+    private int _lastLocalPort = 60999;
     private int _nextPort;
+
+    /// <summary>Chooses local ports of connections from a range (net.ipv4.ip_local_port_range).</summary>
+    /// <param name="first">Lowest port, at least 1.</param>
+    /// <param name="last">Highest port, at least <paramref name="first"/>.</param>
+    public void UseLocalPorts(int first, int last)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(first, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(last, first);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(last, ushort.MaxValue);
+        _firstLocalPort = first;
+        _lastLocalPort = last;
+    }
 
     /// <summary>Takes over an unconnected socket of the kernel's that the program begins to watch.</summary>
     /// <returns>0 or a negative error number.</returns>
@@ -38,8 +49,9 @@ public sealed partial class SocketLayer
     /// <returns>0, <see cref="SocketResult.Kernel"/> when its address is not ours, or a negative error number.</returns>
     public int Activate(int fd)
     {
-        Span<byte> name = stackalloc byte[SocketAddress.Length];
-        if (_kernel.GetName(fd, name) < 0 || !SocketAddress.TryRead(name, out IpAddress address, out ushort port)
+        Span<byte> name = stackalloc byte[SocketAddress.Longest];
+        if (_kernel.GetName(fd, name) < 0
+            || !SocketAddress.TryReadListener(name, out IpAddress address, out ushort port, out bool mapped)
             || !(address.IsAny || IsServed(address)))
         {
             return SocketResult.Kernel;
@@ -53,6 +65,7 @@ public sealed partial class SocketLayer
 
         ref SocketRecord socket = ref _sockets[index];
         ReadKernelState(fd, ref socket);
+        socket.Mapped = mapped;
         int result = StartListening(index, ref socket, address, port, KernelBacklog(fd));
         if (result < 0)
         {
@@ -425,13 +438,13 @@ public sealed partial class SocketLayer
     private int BindSomePort(int fd, in IpAddress source, out ushort port)
     {
         Span<byte> name = stackalloc byte[SocketAddress.Length];
-        int range = LastLocalPort - FirstLocalPort + 1;
+        int range = _lastLocalPort - _firstLocalPort + 1;
         int result = -Error.AddressNotAvailable;
         for (int attempt = 0; attempt < range; attempt++)
         {
             // RFC 6056 3.3: small random hops from a random start.
             _nextPort = (_nextPort + (attempt == 0 ? 1 + (int)(_kernel.Now.Nanoseconds & 7) : 1)) % range;
-            port = (ushort)(FirstLocalPort + _nextPort);
+            port = (ushort)(_firstLocalPort + _nextPort);
             if (_portEnds[port] != 0)
             {
                 continue;
@@ -458,23 +471,14 @@ public sealed partial class SocketLayer
             case TcpState.SynReceived:
                 return !socket.NonBlocking ? SocketResult.Wait : resumed ? -Error.InProgress : -Error.Already;
             case TcpState.Closed:
+                // The socket is as new again (tcp_disconnect in the kernel), whatever the answer.
                 TcpError error = _tcp.TakeError(socket.Id);
-                socket.Connecting = false;
-                if (error != TcpError.None)
-                {
-                    return -Error.From(error);
-                }
-
-                if (resumed)
-                {
-                    return -Error.ConnectionAborted;
-                }
-
+                _tcp.GetSettings(socket.Id, out socket.Settings);
                 _tcp.Close(socket.Id, _now);
-                socket.Settings = SocketSettings.Default;
+                socket.Connecting = false;
                 socket.Kind = SocketKind.Idle;
                 socket.Id = 0;
-                return 0;
+                return error != TcpError.None ? -Error.From(error) : resumed ? -Error.ConnectionAborted : 0;
             default:
                 bool first = socket.Connecting;
                 socket.Connecting = false;
@@ -514,6 +518,8 @@ public sealed partial class SocketLayer
         socket.LingerSeconds = listener.LingerSeconds;
         socket.ReceiveTimeout = listener.ReceiveTimeout;
         socket.SendTimeout = listener.SendTimeout;
+        socket.ReuseAddress = listener.ReuseAddress;
+        socket.Mapped = listener.Mapped;
         _tcp.SetTag(connection, index);
         ref readonly TransmissionControlBlock tcb = ref _tcp.Get(connection);
         if (Own(tcb.Local, tcb.LocalPort, checkKernel: false) == 0)
@@ -522,7 +528,7 @@ public sealed partial class SocketLayer
             socket.OwnedPort = tcb.LocalPort;
         }
 
-        SocketAddress.Give(address, ref length, tcb.Remote, tcb.RemotePort);
+        SocketAddress.Give(address, ref length, tcb.Remote, tcb.RemotePort, socket.Mapped);
         return fd;
     }
 

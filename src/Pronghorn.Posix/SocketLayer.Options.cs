@@ -32,7 +32,7 @@ public sealed partial class SocketLayer
         }
 
         SocketAddress.Give(
-            address, ref length, peer ? tcb.Remote : tcb.Local, peer ? tcb.RemotePort : tcb.LocalPort);
+            address, ref length, peer ? tcb.Remote : tcb.Local, peer ? tcb.RemotePort : tcb.LocalPort, socket.Mapped);
         return 0;
     }
 
@@ -79,6 +79,13 @@ public sealed partial class SocketLayer
         }
 
         int number;
+        if (level == OptionLevel.Ipv6 && name == Ipv6Option.Ipv6Only && socket.Mapped)
+        {
+            number = 0;
+            length = (uint)Give(MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in number)), value);
+            return 0;
+        }
+
         bool known = level switch
         {
             OptionLevel.Socket => TryGetSocketNumber(ref socket, name, out number),
@@ -204,7 +211,10 @@ public sealed partial class SocketLayer
                 number = 1; // SOCK_STREAM
                 return true;
             case SocketOption.Domain:
-                number = 2; // AF_INET
+                number = socket.Mapped ? 10 : 2; // AF_INET6, AF_INET
+                return true;
+            case SocketOption.ReuseAddress when connection:
+                number = socket.ReuseAddress ? 1 : 0;
                 return true;
             case SocketOption.Protocol:
                 number = 6; // IPPROTO_TCP

@@ -253,6 +253,7 @@ public sealed partial class SocketLayer
         socket.NonBlocking = flags >= 0 && (flags & FileControl.NonBlocking) != 0;
         Span<byte> value = stackalloc byte[16];
         ref SocketSettings settings = ref socket.Settings;
+        socket.ReuseAddress = KernelNumber(fd, OptionLevel.Socket, SocketOption.ReuseAddress, 0) != 0;
         settings.NoDelay = KernelNumber(fd, OptionLevel.Tcp, TcpOption.NoDelay, 0) != 0;
         settings.Cork = KernelNumber(fd, OptionLevel.Tcp, TcpOption.Cork, 0) != 0;
         settings.KeepAlive = KernelNumber(fd, OptionLevel.Socket, SocketOption.KeepAlive, 0) != 0;

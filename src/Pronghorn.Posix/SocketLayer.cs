@@ -69,7 +69,7 @@ public sealed partial class SocketLayer : IDisposable
         _ends = new Slab<OwnedEnd>(1 << 17);
         _portEnds = new NativeArray<int>(65536);
         _now = kernel.Now;
-        _nextPort = (int)(_now.Nanoseconds / 1000 % (LastLocalPort - FirstLocalPort));
+        _nextPort = (int)(_now.Nanoseconds / 1000 % (_lastLocalPort - _firstLocalPort));
     }
 
     /// <summary>The stack below.</summary>

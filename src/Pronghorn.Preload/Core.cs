@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Globalization;
+using System.IO;
 using System.Runtime.InteropServices;
 using System.Text;
 using Pronghorn.Devices;
@@ -44,12 +45,27 @@ internal static unsafe class Core
 
         request->WaitDescriptors[0] = shard.Device.FileDescriptor;
         request->WaitDescriptors[1] = shard.Mirror.FileDescriptor;
-        return new SocketLayer(
+        var layer = new SocketLayer(
             new PreloadKernel(*request->Kernel),
             new ShardDriver(shard, StatisticsPublisher.Create(shard, request->Counters)),
             request->Descriptors,
             new ReadOnlySpan<int>(request->WaitDescriptors, 2),
             request->InternalData);
+        UseKernelsPorts(layer);
+        return layer;
+    }
+
+    private static void UseKernelsPorts(SocketLayer layer)
+    {
+        const string Path = "/proc/sys/net/ipv4/ip_local_port_range";
+        string[] words = File.Exists(Path) ? File.ReadAllText(Path).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) : [];
+        if (words.Length == 2
+            && ushort.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out ushort first)
+            && ushort.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out ushort last)
+            && first > 0 && first <= last)
+        {
+            layer.UseLocalPorts(first, last);
+        }
     }
 
     /// <summary>Tells the caller why there is no stack.</summary>
