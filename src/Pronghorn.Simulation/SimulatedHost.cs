@@ -77,7 +77,10 @@ public sealed class SimulatedHost : IDisposable
             Id = id, Mac = new MacAddress(0x0200_0000_0000UL | address.ToIpv4()), Mtu = mtu, Up = true,
         });
         Stack.Interfaces.AddAddress(id, address, 24);
-        Stack.Routes.Add(new Route { Destination = subnet, PrefixLength = 24, InterfaceId = id, PreferredSource = address, Gateway = IpAddress.AnyIpv4 });
+        Stack.Routes.Add(new Route
+        {
+            Destination = subnet, PrefixLength = 24, InterfaceId = id, PreferredSource = address, Gateway = IpAddress.AnyIpv4,
+        });
         Stack.AttachDevice(id);
     }
 

@@ -85,7 +85,8 @@ public sealed class SimulatedProgram
     /// <inheritdoc/>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{_host.Name}: {_plan.Ending}, wrote {Written} of {_plan.Total}, read {Read} of {_peer.Total}, end {SawEnd}, error {Error}, {Describe()}");
+        $"{_host.Name}: {_plan.Ending}, wrote {Written} of {_plan.Total}, read {Read} of {_peer.Total}, end {SawEnd}, ")
+        + $"error {Error}, {Describe()}";
 
     private string Describe()
     {
@@ -97,7 +98,10 @@ public sealed class SimulatedProgram
         ref readonly TransmissionControlBlock tcb = ref _host.Tcp.Get(Connection);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{tcb.State} {tcb.Recovery} una {tcb.SndUna - tcb.Iss} nxt {tcb.SndNxt - tcb.Iss} end {tcb.WriteSeq - tcb.Iss} wnd {tcb.SndWnd} cwnd {tcb.Cwnd} rcv {tcb.RcvNxt - tcb.Irs} backoff {tcb.Backoff} [{tcb.Flags}]");
+            $"{tcb.State} {tcb.Recovery} una {tcb.SndUna - tcb.Iss} nxt {tcb.SndNxt - tcb.Iss} end {tcb.WriteSeq - tcb.Iss} ")
+            + string.Create(
+                CultureInfo.InvariantCulture,
+                $"wnd {tcb.SndWnd} cwnd {tcb.Cwnd} rcv {tcb.RcvNxt - tcb.Irs} backoff {tcb.Backoff} [{tcb.Flags}]");
     }
 
     private void PumpReads()

@@ -82,10 +82,11 @@ public sealed class ThroughputTests(ITestOutputHelper output)
         Instant start = fabric.Now;
         bool Done()
         {
-            int count;
-            while (sent < Bytes
-                && (count = client.Tcp.Send(near, buffer.AsSpan(0, Math.Min(buffer.Length, Bytes - sent)), SendFlags.None, fabric.Now, out _)) > 0)
+            int count = 1;
+            while (sent < Bytes && count > 0)
             {
+                Span<byte> data = buffer.AsSpan(0, Math.Min(buffer.Length, Bytes - sent));
+                count = client.Tcp.Send(near, data, SendFlags.None, fabric.Now, out _);
                 sent += count;
             }
 

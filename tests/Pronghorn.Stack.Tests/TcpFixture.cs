@@ -28,7 +28,12 @@ public sealed class TcpFixture : IDisposable
     private uint _lastTimestamp;
     private bool _timestamps;
 
-    public TcpFixture(StackOptions? options = null, uint peerIss = 1000, int frames = 1024, long startNanoseconds = 1_000_000_000, bool knowPeer = true)
+    public TcpFixture(
+        StackOptions? options = null,
+        uint peerIss = 1000,
+        int frames = 1024,
+        long startNanoseconds = 1_000_000_000,
+        bool knowPeer = true)
     {
         Frames = FramePool.Create(2048, frames);
         Stack = new NetworkStack(options ?? new StackOptions { MaximumConnections = 64 }, Frames);

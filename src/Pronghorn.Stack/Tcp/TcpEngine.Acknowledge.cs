@@ -39,7 +39,16 @@ public sealed partial class TcpEngine
     {
         AckSummary ack = default;
         ack.HighSacked = tcb.HighSacked;
+        bool wasShut = tcb.SndWnd == 0;
         ack.WindowUpdated = UpdateSendWindow(ref tcb, segment);
+        if (wasShut && tcb.SndWnd > 0 && tcb.FlightSize > 0)
+        {
+            // The peer had taken its window back under what is in flight: what was tried meanwhile proves nothing.
+            tcb.Backoff = 0;
+            tcb.StalledSince = Instant.Never;
+            StartRetransmitTimer(id, ref tcb);
+        }
+
         if (segment.Options.SackBlockCount > 0 && tcb.Has(TcbFlags.Sack))
         {
             ProcessSackOption(ref tcb, segment, ref ack);

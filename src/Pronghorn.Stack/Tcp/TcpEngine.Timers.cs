@@ -173,7 +173,10 @@ public sealed partial class TcpEngine
         int userTimeout = tcb.Settings.UserTimeoutMilliseconds;
         bool tooLong = userTimeout > 0
             && _now - tcb.StalledSince >= Duration.FromMilliseconds(userTimeout);
-        bool tooOften = userTimeout == 0
+
+        // A peer that took its window back and goes on answering is alive (RFC 9293 MUST-34, MUST-37).
+        bool shut = tcb.SndWnd == 0 && !orphan && _now - tcb.LastReceivedAt <= RttEstimator.BackedOff(tcb) * 2;
+        bool tooOften = userTimeout == 0 && !shut
             && tcb.Backoff >= (orphan ? Limits.OrphanRetries : Limits.DataRetries);
         if (!tooLong && !tooOften)
         {

@@ -44,7 +44,7 @@ public sealed partial class TcpEngine
             Finish(existing, ref _connections[existing], TcpError.None);
         }
 
-        if (!_stack.TryRoute(remote, out int interfaceId))
+        if (remote.IsAny || remote.IsMulticast || remote.IsBroadcast || !_stack.TryRoute(remote, out int interfaceId))
         {
             error = TcpError.NetworkUnreachable;
             return 0;

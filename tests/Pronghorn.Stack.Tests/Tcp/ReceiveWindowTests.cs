@@ -70,6 +70,23 @@ public sealed class ReceiveWindowTests
     }
 
     [Fact]
+    public void ZeroWindow_Reset_IsTaken()
+    {
+        using var net = new TcpFixture();
+        SocketSettings settings = SocketSettings.Default;
+        settings.ReceiveBuffer = 4096;
+        net.Accept(settings);
+        net.Peer(TcpFlags.Ack, payload: new byte[1460]);
+        net.Peer(TcpFlags.Ack, payload: new byte[1460]);
+        net.Peer(TcpFlags.Ack, payload: new byte[1176]);
+        net.Advance(1000);
+        net.ExpectAll();
+        Assert.Equal(0u, net.Tcb.RcvWnd);
+        net.Peer(TcpFlags.Rst);
+        Assert.Equal(TcpState.Closed, net.State);
+    }
+
+    [Fact]
     public void ZeroWindow_PeerSendsOneByte_IsAnsweredAndNotTaken()
     {
         using var net = new TcpFixture();

@@ -267,6 +267,28 @@ public sealed class SendingTests
     }
 
     [Fact]
+    public void WindowIsShrunkToNothingUnderAFlight_PeerGoesOnAnswering_ConnectionLives()
+    {
+        using TcpFixture net = Open();
+        net.Send(5 * Mss);
+        net.ExpectAll();
+        net.Peer(TcpFlags.Ack, ack: Mss, window: 0);
+        for (int i = 0; i < 40; i++)
+        {
+            SentSegment again = net.ExpectWithin(Duration.FromSeconds(130));
+            Assert.Equal(Mss, again.Seq);
+            net.Peer(TcpFlags.Ack, ack: Mss, window: 0);
+        }
+
+        Assert.Equal(TcpState.Established, net.State);
+        net.Peer(TcpFlags.Ack, ack: Mss, window: 65535);
+        SentSegment first = net.ExpectWithin(Duration.FromSeconds(130));
+        Assert.Equal(Mss, first.Seq);
+        net.Peer(TcpFlags.Ack, ack: 5 * Mss);
+        Assert.Equal(0, net.Tcb.FlightSize);
+    }
+
+    [Fact]
     public void OldAcknowledgmentWithAnotherWindow_DoesNotChangeIt()
     {
         using TcpFixture net = Open();

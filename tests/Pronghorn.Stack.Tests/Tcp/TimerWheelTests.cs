@@ -93,7 +93,9 @@ public sealed class TimerWheelTests
 
             // A timer set for the tick that has begun runs in the next one.
             bool late = runs && dueTick < now.Nanoseconds / Tick && net.Tcp.Get(id).LifeAt != Instant.Never;
-            Assert.False(late && at + Duration.FromMilliseconds(2) < now, $"{id} should have run at {at.Nanoseconds}, it is {now.Nanoseconds}");
+            Assert.False(
+                late && at + Duration.FromMilliseconds(2) < now,
+                $"{id} should have run at {at.Nanoseconds}, it is {now.Nanoseconds}");
             Assert.Equal(runs ? at : Instant.Never, net.Tcp.Get(id).LifeAt);
         }
     }
@@ -103,7 +105,9 @@ public sealed class TimerWheelTests
         Instant deadline = net.Stack.NextDeadline;
         foreach ((int id, Instant at) in model)
         {
-            Assert.True(deadline <= at + Duration.FromMilliseconds(2), $"{id} is due at {at.Nanoseconds}, the wheel says {deadline.Nanoseconds}");
+            Assert.True(
+                deadline <= at + Duration.FromMilliseconds(2),
+                $"{id} is due at {at.Nanoseconds}, the wheel says {deadline.Nanoseconds}");
         }
     }
 }
