@@ -85,6 +85,9 @@ public static class Limits
     /// <summary>Segments acknowledged at once at the start of a connection (Linux: TCP_MAX_QUICKACKS).</summary>
     public const int QuickAcks = 16;
 
+    /// <summary>How long after a sign of loss acknowledgments are not saved by batches.</summary>
+    public static readonly Duration LossyPath = Duration.FromSeconds(2);
+
     /// <summary>Retransmission timer before the first measurement, RFC 6298 (2.1).</summary>
     public static readonly Duration InitialRto = Duration.FromSeconds(1);
 

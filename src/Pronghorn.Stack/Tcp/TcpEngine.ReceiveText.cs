@@ -53,6 +53,10 @@ public sealed partial class TcpEngine
         {
             if (segment.PayloadLength > 0)
             {
+                // The sender repeats itself: it misses acknowledgments (Linux: tcp_enter_quickack_mode).
+                tcb.Flags &= ~TcbFlags.Interactive;
+                tcb.LastDisorderAt = _now;
+                AcknowledgeQuickly(ref tcb);
                 ReportDuplicate(ref tcb, segment.Sequence, SeqNumber.Min(segment.End, tcb.RcvNxt));
             }
 
@@ -99,6 +103,13 @@ public sealed partial class TcpEngine
         if (length > 0)
         {
             tcb.ReceiveMss = Math.Clamp(Math.Max(length, tcb.ReceiveMss), 1, 65535);
+            if (tcb.LastDataAt.IsSet && _now - tcb.LastDataAt > tcb.RetransmissionTimeout)
+            {
+                // The sender comes back from a time-out or a pause, with a small window (Linux: tcp_event_data_recv).
+                AcknowledgeQuickly(ref tcb);
+            }
+
+            tcb.LastDataAt = _now;
             Deliver(ref tcb, segment.Frame, segment.PayloadOffset, length, out segment.FrameTaken);
         }
 
@@ -169,6 +180,7 @@ public sealed partial class TcpEngine
     private void TakeOutOfOrder(int id, ref TransmissionControlBlock tcb, ref TcpSegment segment)
     {
         tcb.OutOfOrderSegments++;
+        tcb.LastDisorderAt = _now;
         bool memoryShort = _frames.FreeCount < _frames.FrameCount / 16;
         if (tcb.OutOfOrderFrames >= Limits.MaximumOutOfOrderFrames || memoryShort)
         {
@@ -307,7 +319,7 @@ public sealed partial class TcpEngine
 
     /// <summary>
     /// Notes that an acknowledgment is due: at the end of the batch when it is urgent or two segments are unanswered
-    /// (RFC 9293 3.8.6.3), otherwise by the timer, unless an answer of the program carries it first.
+    /// (RFC 9293 3.8.6.3), on a lossy path at once, otherwise by the timer, unless an answer of the program carries it first.
     /// </summary>
     private void OweAck(int id, ref TransmissionControlBlock tcb, bool now)
     {
@@ -321,6 +333,13 @@ public sealed partial class TcpEngine
         bool second = unanswered > tcb.ReceiveMss && tcb.ReceiveMss >= Limits.DefaultMss;
         if (now || quick || second || tcb.Has(TcbFlags.DsackPending))
         {
+            if (tcb.LastDisorderAt.IsSet && _now - tcb.LastDisorderAt < Limits.LossyPath)
+            {
+                // Where segments get lost, acknowledgments do. One for a batch would be a time-out when it is the lost one.
+                SendAck(id, ref tcb);
+                return;
+            }
+
             tcb.Flags |= TcbFlags.AckNow;
             if (!tcb.Has(TcbFlags.OnAckList))
             {
@@ -337,6 +356,14 @@ public sealed partial class TcpEngine
             tcb.DelayedAckAt = _now + Limits.DelayedAck;
             Schedule(id, ref tcb, tcb.DelayedAckAt);
         }
+    }
+
+    /// <summary>A sender whose window is small must not wait for delayed acknowledgments (Linux: tcp_incr_quickack).</summary>
+    private static void AcknowledgeQuickly(ref TransmissionControlBlock tcb)
+    {
+        int most = (tcb.ReceiveRight - tcb.RcvNxt) / (2 * Math.Max(tcb.ReceiveMss, Limits.DefaultMss));
+        int count = Math.Clamp(most, 2, Limits.QuickAcks);
+        tcb.QuickAcksLeft = (byte)Math.Max(count, tcb.QuickAcksLeft);
     }
 
     /// <summary>End of a batch: sends the acknowledgments that nothing else has carried.</summary>

@@ -11,6 +11,9 @@ public sealed partial class TcpEngine
         if (tcb.DelayedAckAt <= _now)
         {
             tcb.DelayedAckAt = Instant.Never;
+
+            // No answer came to carry it: the traffic is not interactive after all (Linux: tcp_delack_timer_handler).
+            tcb.Flags &= ~TcbFlags.Interactive;
             _counters.Add(Counter.TcpDelayedAcks);
             SendAck(id, ref tcb);
         }

@@ -122,6 +122,8 @@ public sealed partial class TcpEngine : IDisposable
         tcb.PathMtu = 1500;
         tcb.CreatedAt = _now;
         tcb.LastReceivedAt = _now;
+        tcb.LastDataAt = Instant.Never;
+        tcb.LastDisorderAt = Instant.Never;
         if (_flows.Add(id))
         {
             return id;

@@ -357,6 +357,12 @@ public struct TransmissionControlBlock
     /// <summary>When the last segment came.</summary>
     public Instant LastReceivedAt;
 
+    /// <summary>When data last came in order.</summary>
+    public Instant LastDataAt;
+
+    /// <summary>When data last came out of order or twice.</summary>
+    public Instant LastDisorderAt;
+
     /// <summary>When data last was sent.</summary>
     public Instant LastSentAt;
 
