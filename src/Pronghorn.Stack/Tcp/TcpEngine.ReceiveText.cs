@@ -121,7 +121,9 @@ public sealed partial class TcpEngine
         }
         else if (filledHole)
         {
+            // After a loss the sender's window is small: it must not run into the delayed acknowledgment.
             DrainOutOfOrder(id, ref tcb);
+            AcknowledgeQuickly(ref tcb);
         }
 
         if (length > 0 || filledHole)
