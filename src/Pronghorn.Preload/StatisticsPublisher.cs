@@ -30,6 +30,7 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
         "device_received", "device_transmitted", "device_kicks", "device_kick_again", "device_kick_no_buffers",
         "device_kick_failed", "device_fill_starved", "device_transmit_ring_full", "device_kernel_receive_dropped",
         "device_kernel_receive_ring_full", "device_kernel_fill_ring_empty",
+        "frames_free", "frames_total",
     ];
 
     private readonly Shard _shard;
@@ -119,7 +120,7 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
             (long)socket.Received, (long)socket.Transmitted, (long)socket.Kicks, (long)socket.KickAgain,
             (long)socket.KickNoBuffers, (long)socket.KickFailed, (long)socket.FillStarved,
             (long)socket.TransmitRingFull, (long)kernel.ReceiveDropped, (long)kernel.ReceiveRingFull,
-            (long)kernel.FillRingEmpty,
+            (long)kernel.FillRingEmpty, _shard.Device.Frames.FreeCount, _shard.Device.Frames.FrameCount,
         ];
         for (int i = 0; i < values.Length; i++)
         {
