@@ -33,6 +33,8 @@ public sealed record SentSegment
 
     public required byte Ttl { get; init; }
 
+    public required byte TypeOfService { get; init; }
+
     public int Length => Payload.Length;
 
     public bool Is(TcpFlags flags) => (Flags & flags) == flags;

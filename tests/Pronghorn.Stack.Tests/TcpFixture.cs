@@ -497,6 +497,7 @@ public sealed class TcpFixture : IDisposable
             Time = Now,
             ChecksumIsValid = tcp.HasValidChecksum(ip.Source, ip.Destination),
             Ttl = ip.Ttl,
+            TypeOfService = ip.Tos,
         };
         Assert.True(segment.ChecksumIsValid);
         if (segment.Options.HasTimestamps)

@@ -68,6 +68,21 @@ public sealed class AddressTests
     }
 
     [Fact]
+    public void TypeOfService_IsTheUsersAndMayChange()
+    {
+        SocketSettings settings = SocketSettings.Default;
+        settings.NoDelay = true;
+        settings.TypeOfService = 0x10;
+        using TcpFixture net = new TcpFixture().Accept(settings);
+        net.Send(10);
+        Assert.Equal(0x10, net.Expect().TypeOfService);
+        settings.TypeOfService = 0x88;
+        net.Tcp.ApplySettings(net.Id, settings, net.Now);
+        net.Send(10);
+        Assert.Equal(0x88, net.Expect().TypeOfService);
+    }
+
+    [Fact]
     public void SourceAddress_IsChosenByTheRoute()
     {
         using var net = new TcpFixture();

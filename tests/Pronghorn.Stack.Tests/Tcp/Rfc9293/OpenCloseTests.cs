@@ -226,6 +226,22 @@ public sealed class OpenCloseTests
     }
 
     [Fact]
+    public void TimeWait_SynWithNewerTimestamp_OpensAnewWhateverItsNumber()
+    {
+        using var net = new TcpFixture();
+        net.Accept(options: net.FullOptions());
+        net.Close();
+        net.ExpectAll();
+        net.Peer(TcpFlags.Fin | TcpFlags.Ack);
+        net.ExpectAll();
+        Assert.Equal(TcpState.TimeWait, net.State);
+        net.Advance(100);
+        net.PeerOrigin -= 50_000;
+        net.HandshakeWithListener(net.FullOptions());
+        Assert.Equal(1, net.Stack.Counters[Counter.TcpTimeWaitRecycled]);
+    }
+
+    [Fact]
     public void TimeWait_OldSyn_IsAnsweredByAnAcknowledgment()
     {
         using TcpFixture net = TcpFixture.In(TcpState.TimeWait);
