@@ -133,6 +133,7 @@ public sealed partial class TcpEngine
         }
 
         tcb.SndUna = tcb.Iss;
+        tcb.SmallEnd = tcb.Iss;
         tcb.SndNxt = tcb.Iss + 1;
         tcb.WriteSeq = tcb.SndNxt;
         tcb.HighSacked = tcb.Iss;

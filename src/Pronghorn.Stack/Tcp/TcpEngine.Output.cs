@@ -126,18 +126,8 @@ public sealed partial class TcpEngine
     }
 
     /// <summary>Whether a segment shorter than the MSS waits for its acknowledgment.</summary>
-    private bool HasSmallInFlight(in TransmissionControlBlock tcb)
-    {
-        for (int frame = tcb.SendHead; frame != tcb.SendNext; frame = _info[frame].Next)
-        {
-            if (_info[frame].Length < tcb.SendMss)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
+    private static bool HasSmallInFlight(in TransmissionControlBlock tcb) =>
+        tcb.SmallEnd > tcb.SndUna && tcb.SmallEnd <= tcb.SndNxt;
 
     private bool TransmitNew(int id, ref TransmissionControlBlock tcb)
     {
@@ -150,6 +140,11 @@ public sealed partial class TcpEngine
 
         tcb.SendNext = info.Next;
         tcb.SndNxt = info.End;
+        if (info.Length < tcb.SendMss)
+        {
+            tcb.SmallEnd = info.End;
+        }
+
         tcb.LastSentAt = _now;
         tcb.CorkAt = Instant.Never;
         tcb.BytesSent += info.Length;

@@ -129,6 +129,9 @@ public struct TransmissionControlBlock
     /// <summary>One past the last byte that the user has queued, FIN included.</summary>
     public SeqNumber WriteSeq;
 
+    /// <summary>End of the last segment sent that was shorter than the MSS (Minshall's snd_sml).</summary>
+    public SeqNumber SmallEnd;
+
     /// <summary>SND.WL1: sequence number of the segment that last updated the window.</summary>
     public SeqNumber SndWl1;
 
