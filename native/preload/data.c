@@ -189,6 +189,11 @@ static int64_t send_rest(int fd, const struct iovec *vector, int count, uint64_t
         if (sent >= 0)
         {
             total += (uint64_t)sent;
+            if (length == 0)
+            {
+                break;
+            }
+
             continue;
         }
 
@@ -219,7 +224,8 @@ static ssize_t finish_send(int64_t sent, int flags, int saved_errno)
 
 static bool must_flush(void)
 {
-    return ++thread_unflushed > SENDS_WITHOUT_WAITING;
+    thread_unflushed += thread_unflushed <= SENDS_WITHOUT_WAITING;
+    return thread_unflushed > SENDS_WITHOUT_WAITING;
 }
 
 ssize_t socket_send(int fd, const void *buffer, size_t length, int flags)

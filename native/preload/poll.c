@@ -36,6 +36,7 @@ static void prepare_kernel_side(const struct pollfd *fds, struct pollfd *kernel,
     for (nfds_t i = 0; i < count; i++)
     {
         kernel[i] = fds[i];
+        kernel[i].revents = 0;
         if (descriptor_is_socket(fds[i].fd))
         {
             int listening = 0;

@@ -188,9 +188,10 @@ public sealed partial class SocketLayer
     // Exclusive: of several sleeping threads one is enough to take packets in.
     private void AddWaitDescriptor(int epoll, int fd)
     {
-        if (fd >= 0)
+        if (fd >= 0 && _kernel.EpollControl(epoll, Polling.Add, fd, Polling.In | Polling.Exclusive, _internalData) < 0)
         {
-            _kernel.EpollControl(epoll, Polling.Add, fd, Polling.In | Polling.Exclusive, _internalData);
+            // The descriptor of a device with several queues is an epoll set itself; those cannot be exclusive.
+            _kernel.EpollControl(epoll, Polling.Add, fd, Polling.In, _internalData);
         }
     }
 
@@ -403,8 +404,9 @@ public sealed partial class SocketLayer
             at = next;
         }
 
-        if (set.Nested && set.ReadyHead != 0)
+        if ((set.Nested || set.Blocked > 0) && set.ReadyHead != 0)
         {
+            // What did not fit is for the next sleeper.
             _kernel.SignalEvent(set.EventDescriptor);
         }
 

@@ -35,6 +35,12 @@ public sealed partial class SocketLayer
     /// <returns>0 or a negative error number.</returns>
     public int Adopt(int fd)
     {
+        if (FindSocket(fd) > 0)
+        {
+            // Another thread was first.
+            return 0;
+        }
+
         int index = NewSocket(fd);
         if (index == 0)
         {
@@ -49,6 +55,12 @@ public sealed partial class SocketLayer
     /// <returns>0, <see cref="SocketResult.Kernel"/> when its address is not ours, or a negative error number.</returns>
     public int Activate(int fd)
     {
+        if (FindSocket(fd) > 0)
+        {
+            // Another thread was first.
+            return 0;
+        }
+
         Span<byte> name = stackalloc byte[SocketAddress.Longest];
         if (_kernel.GetName(fd, name) < 0
             || !SocketAddress.TryReadListener(name, out IpAddress address, out ushort port, out bool mapped)
@@ -440,13 +452,16 @@ public sealed partial class SocketLayer
         Span<byte> name = stackalloc byte[SocketAddress.Length];
         int range = _lastLocalPort - _firstLocalPort + 1;
         int result = -Error.AddressNotAvailable;
-        for (int attempt = 0; attempt < range; attempt++)
+        for (int attempt = 0; attempt < 2 * range; attempt++)
         {
             // RFC 6056 3.3: small random hops from a random start.
             _nextPort = (_nextPort + (attempt == 0 ? 1 + (int)(_kernel.Now.Nanoseconds & 7) : 1)) % range;
             port = (ushort)(_firstLocalPort + _nextPort);
-            if (_portEnds[port] != 0)
+            int end = _portEnds[port];
+            bool ending = end != 0 && _ends[end].Users == 0 && _ends[end].PortNext == 0;
+            if (end != 0 && !(ending && attempt >= range))
             {
+                // The second time round, a port whose connections only end will do: the stack knows their four-tuples.
                 continue;
             }
 

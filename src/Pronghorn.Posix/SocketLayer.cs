@@ -37,6 +37,8 @@ public sealed partial class SocketLayer : IDisposable
     private readonly NetworkStack _stack;
     private readonly TcpEngine _tcp;
     private readonly Slab<SocketRecord> _sockets;
+    private static readonly Duration s_retryFlush = Duration.FromMilliseconds(1);
+
     private readonly TcpEvent[] _events = new TcpEvent[EventBatch];
 
     // By descriptor: the number of a socket, or minus the number of an epoll set; 0 for neither.
@@ -93,6 +95,12 @@ public sealed partial class SocketLayer : IDisposable
         }
 
         round.NextDeadline = Instant.Earlier(_stack.NextDeadline, _driver.NextDeadline);
+        if (_driver.HasPending)
+        {
+            // The device did not take everything: try again soon, whatever else happens.
+            round.NextDeadline = Instant.Earlier(round.NextDeadline, now + s_retryFlush);
+        }
+
         if (now >= _sweepDue)
         {
             Sweep(now);

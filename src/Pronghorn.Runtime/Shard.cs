@@ -126,6 +126,8 @@ public sealed class Shard : IDisposable
     /// <returns>Frames taken.</returns>
     public int Poll(Instant now)
     {
+        // A driver may finish long after the kick; a frame that it still holds cannot be sent again.
+        Device.ReapCompletions();
         int total = 0;
         int count;
         do

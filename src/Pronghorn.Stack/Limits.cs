@@ -82,6 +82,9 @@ public static class Limits
     /// <summary>Frames that only control segments may take.</summary>
     public const int ControlFrameReserve = 64;
 
+    /// <summary>Frames that a connection may queue for sending when fewer than an eighth of all are free.</summary>
+    public const int FairSendFrames = 16;
+
     /// <summary>Segments acknowledged at once at the start of a connection (Linux: TCP_MAX_QUICKACKS).</summary>
     public const int QuickAcks = 16;
 

@@ -116,11 +116,6 @@ public sealed partial class NetworkStack
         segment.Flags = tcp.Flags;
         segment.Window = tcp.Window;
         segment.Options = tcp.ParsedOptions;
-        if ((segment.Flags & (TcpFlags.Syn | TcpFlags.Ack)) == TcpFlags.Syn)
-        {
-            LearnFromSyn(segment, now);
-        }
-
         Tcp.SegmentArrives(ref segment);
         return segment.FrameTaken;
     }
@@ -147,7 +142,7 @@ public sealed partial class NetworkStack
     /// A SYN shows the sender's link address; until the kernel tells of it, answers go there. The kernel has usually just
     /// resolved it, but its news comes over another path than the SYN.
     /// </summary>
-    private void LearnFromSyn(in TcpSegment segment, Instant now)
+    internal void LearnFromSyn(in TcpSegment segment, Instant now)
     {
         if (!Routes.TryLookup(segment.Source, out Route route) || route.InterfaceId != segment.InterfaceId)
         {

@@ -52,7 +52,7 @@ public sealed partial class NetworkStack : IDisposable
     public StackCounters Counters { get; } = new();
 
     /// <summary>When <see cref="Poll"/> must be called next; <see cref="Instant.Never"/> when no timer runs.</summary>
-    public Instant NextDeadline => Tcp.NextTimer;
+    public Instant NextDeadline => Instant.Earlier(Tcp.NextTimer, Tcp.StarvedDeadline);
 
     /// <summary>Whether frames wait for a device.</summary>
     public bool HasTransmit

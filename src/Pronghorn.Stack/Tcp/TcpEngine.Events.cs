@@ -76,6 +76,12 @@ public sealed partial class TcpEngine
             else
             {
                 tcb.Flags |= TcbFlags.WantsSpace;
+                if (!MayTakeFrame(tcb) || _frames.FreeCount <= 2 * Limits.ControlFrameReserve)
+                {
+                    // No acknowledgment of its own may ever come: whoever gives frames back must wake it.
+                    tcb.Flags |= TcbFlags.Starved;
+                    _starved = true;
+                }
             }
         }
 
@@ -100,7 +106,8 @@ public sealed partial class TcpEngine
         }
 
         int used = SendBufferUsed(tcb);
-        return tcb.SendBuffer - used >= used / 2 && _frames.FreeCount > 2 * Limits.ControlFrameReserve;
+        return tcb.SendBuffer - used >= used / 2 && _frames.FreeCount > 2 * Limits.ControlFrameReserve
+            && MayTakeFrame(tcb);
     }
 
     private void RaiseEvent(int id, ref TransmissionControlBlock tcb, Readiness edge)

@@ -19,7 +19,11 @@ internal enum IcmpMeaning : byte
 public sealed partial class TcpEngine
 {
     private bool _pathsPending;
+    // Each look is a walk over all connections.
+    private static readonly Duration s_starvedInterval = Duration.FromMilliseconds(2);
+
     private bool _starved;
+    private Instant _starvedLookAt;
 
     /// <summary>An ICMP error quotes a segment that we sent.</summary>
     /// <param name="local">Source of the quoted packet.</param>
@@ -147,22 +151,51 @@ public sealed partial class TcpEngine
         }
     }
 
-    /// <summary>Frames are free again: tells those who found none.</summary>
+    /// <summary>When <see cref="WakeStarved"/> wants to look again; never while nobody waits for frames.</summary>
+    internal Instant StarvedDeadline => _starved ? _starvedLookAt : Instant.Never;
+
+    /// <summary>
+    /// Tells those who found no frame and now would find one. While frames are very short, what was received out of order
+    /// is given up: its sender has it still (RFC 2018 8).
+    /// </summary>
     internal void WakeStarved()
     {
-        if (!_starved || _frames.FreeCount < _frames.FrameCount / 8)
+        if (!_starved || _now < _starvedLookAt)
         {
             return;
         }
 
+        _starvedLookAt = _now + s_starvedInterval;
         _starved = false;
+        bool prune = _frames.FreeCount < _frames.FrameCount / 32;
         for (int id = 1; id < _connections.UpperBound; id++)
         {
-            if (_connections.IsRented(id) && _connections[id].Has(TcbFlags.Starved))
+            if (!_connections.IsRented(id))
             {
-                ref TransmissionControlBlock tcb = ref _connections[id];
+                continue;
+            }
+
+            ref TransmissionControlBlock tcb = ref _connections[id];
+            if (prune && tcb.OutOfOrderFrames > 0)
+            {
+                _counters.Add(Counter.MemoryPressure);
+                FreeOutOfOrderQueue(ref tcb);
+                tcb.ReportBlockCount = 0;
+            }
+
+            if (!tcb.Has(TcbFlags.Starved))
+            {
+                continue;
+            }
+
+            if (MayTakeFrame(tcb) && _frames.FreeCount > 3 * Limits.ControlFrameReserve)
+            {
                 tcb.Flags &= ~TcbFlags.Starved;
                 RaiseEvent(id, ref tcb, Readiness.Out);
+            }
+            else
+            {
+                _starved = true;
             }
         }
     }

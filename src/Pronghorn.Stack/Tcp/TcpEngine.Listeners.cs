@@ -170,6 +170,7 @@ public sealed partial class TcpEngine
         }
 
         _counters.Add(Counter.TcpPassiveOpens);
+        _stack.LearnFromSyn(segment, _now);
         ref TransmissionControlBlock tcb = ref _connections[id];
         tcb.Listener = listener;
         tcb.Flags |= TcbFlags.Passive;

@@ -14,7 +14,12 @@ public sealed partial class TcpEngine
     {
         if (tcb.State is not (TcpState.Established or TcpState.FinWait1 or TcpState.FinWait2))
         {
-            // The peer has closed: text after its FIN is not to be had.
+            // The peer has closed: text after its FIN is not to be had. But a FIN again means that our answer was lost.
+            if (segment.Sequence < tcb.RcvNxt)
+            {
+                OweAck(id, ref tcb, now: true);
+            }
+
             return true;
         }
 

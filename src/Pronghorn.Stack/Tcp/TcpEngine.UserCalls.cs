@@ -364,7 +364,7 @@ public sealed partial class TcpEngine
 
         while (taken < wanted)
         {
-            if (_frames.FreeCount <= Limits.ControlFrameReserve || !_frames.TryRent(out int frame))
+            if (!MayTakeFrame(tcb) || !_frames.TryRent(out int frame))
             {
                 tcb.Flags |= TcbFlags.Starved;
                 _starved = true;
@@ -385,6 +385,17 @@ public sealed partial class TcpEngine
         tcb.WriteSeq += taken;
         tcb.SendQueueBytes += taken;
         return taken;
+    }
+
+    /// <summary>
+    /// Peers that do not read may not take the frames of those that do: when frames are short, a connection that already
+    /// holds some gets no more.
+    /// </summary>
+    private bool MayTakeFrame(in TransmissionControlBlock tcb)
+    {
+        int free = _frames.FreeCount;
+        return free > Limits.ControlFrameReserve
+            && (free >= _frames.FrameCount / 8 || tcb.SendQueueFrames < Limits.FairSendFrames);
     }
 
     /// <summary>Ends the send queue with FIN, on its last segment when that was not sent yet.</summary>

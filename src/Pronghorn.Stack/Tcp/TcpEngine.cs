@@ -18,6 +18,7 @@ namespace Pronghorn.Stack.Tcp;
 public sealed partial class TcpEngine : IDisposable
 {
     private const int NoFrame = -1;
+    private const int RecycleSearch = 1024;
 
     private readonly StackOptions _options;
     private readonly FramePool _frames;
@@ -31,6 +32,7 @@ public sealed partial class TcpEngine : IDisposable
     private readonly FlowHash _flowHash;
     private readonly SipHash _isnHash;
     private Instant _now;
+    private int _recycleCursor;
 
     internal TcpEngine(
         NetworkStack stack, StackOptions options, FramePool frames, StackCounters counters, PathEpoch epoch)
@@ -95,6 +97,11 @@ public sealed partial class TcpEngine : IDisposable
         in IpAddress local, ushort localPort, in IpAddress remote, ushort remotePort, in SocketSettings settings)
     {
         int id = _connections.Rent();
+        if (id == 0 && RecycleTimeWait())
+        {
+            id = _connections.Rent();
+        }
+
         if (id == 0)
         {
             _counters.Drop(DropReason.TcpNoMemory);
@@ -132,6 +139,32 @@ public sealed partial class TcpEngine : IDisposable
         _connections.Return(id);
         _counters.Drop(DropReason.TcpNoMemory);
         return 0;
+    }
+
+    /// <summary>
+    /// All records are taken: one that only waits out its TIME_WAIT gives way, as under Linux' tcp_max_tw_buckets. The
+    /// search goes on where the last one ended and is bounded, since a peer can cause it.
+    /// </summary>
+    private bool RecycleTimeWait()
+    {
+        for (int looked = 0; looked < RecycleSearch; looked++)
+        {
+            _recycleCursor = _recycleCursor + 1 < _connections.UpperBound ? _recycleCursor + 1 : 1;
+            if (!_connections.IsRented(_recycleCursor))
+            {
+                continue;
+            }
+
+            ref TransmissionControlBlock tcb = ref _connections[_recycleCursor];
+            if (tcb.State == TcpState.TimeWait && tcb.Has(TcbFlags.Orphan))
+            {
+                _counters.Add(Counter.TcpTimeWaitRecycled);
+                Finish(_recycleCursor, ref tcb, TcpError.None);
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>RFC 6528: a keyed hash of the four-tuple plus a clock of 4 microseconds (RFC 9293 3.4.1).</summary>
