@@ -52,6 +52,12 @@ public sealed partial class TcpEngine
             {
                 RearmRetransmitTimer(id, ref tcb);
             }
+
+            if (tcb.Settings.NotSentLowWater >= 0 && tcb.Has(TcbFlags.WantsSpace) && IsWritable(tcb))
+            {
+                tcb.Flags &= ~TcbFlags.WantsSpace;
+                RaiseEvent(id, ref tcb, Readiness.Out);
+            }
         }
         else if (tcb.SendNext != NoFrame && tcb.FlightSize == 0 && !tcb.RetransmitAt.IsSet && !tcb.CorkAt.IsSet)
         {

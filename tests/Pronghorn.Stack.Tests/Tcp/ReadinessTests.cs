@@ -138,8 +138,10 @@ public sealed class ReadinessTests
         net.ExpectAll();
         Assert.Equal(10 * 1460, net.Tcp.UnsentBytes(net.Id));
         Assert.Equal(Readiness.None, net.Tcp.GetReadiness(net.Id) & Readiness.Out);
+        net.ClearEvents();
         net.Peer(TcpFlags.Ack);
         net.ExpectAll();
+        Assert.Contains(net.Events(), e => (e.Edge & Readiness.Out) != 0);
         Assert.Equal(Readiness.Out, net.Tcp.GetReadiness(net.Id) & Readiness.Out);
     }
 }

@@ -77,6 +77,27 @@ public sealed class ResourceTests
     }
 
     [Fact]
+    public void FramesAreShort_PollerOfAnIdleConnectionIsToldLater()
+    {
+        using var net = new TcpFixture(frames: 512);
+        net.Accept();
+        var held = new List<int>();
+        while (net.Frames.FreeCount > 100)
+        {
+            Assert.True(net.Frames.TryRent(out int frame));
+            held.Add(frame);
+        }
+
+        Assert.Equal(Readiness.None, net.Tcp.GetReadiness(net.Id));
+        net.Tick();
+        Assert.Empty(net.Events());
+        held.ForEach(net.Frames.Release);
+        net.Advance(10);
+        Assert.Equal(Readiness.Out, Assert.Single(net.Events()).Edge);
+        Assert.Equal(Readiness.Out, net.Tcp.GetReadiness(net.Id));
+    }
+
+    [Fact]
     public void FramesRunOut_OutOfOrderDataIsNotHoarded()
     {
         using var net = new TcpFixture(frames: 256);

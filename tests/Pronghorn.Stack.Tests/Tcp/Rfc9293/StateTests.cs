@@ -173,6 +173,18 @@ public sealed class StateTests
         Assert.Equal(state, net.State);
     }
 
+    [Theory]
+    [InlineData(TcpState.CloseWait)]
+    [InlineData(TcpState.Closing)]
+    [InlineData(TcpState.LastAck)]
+    public void AfterThePeersFin_TheSameFinAgain_IsAcknowledgedAgain(TcpState state)
+    {
+        using TcpFixture net = TcpFixture.In(state);
+        net.Peer(TcpFlags.Ack | TcpFlags.Fin, net.PeerNext - 1, ack: 0);
+        Assert.Equal(net.PeerNext, net.Expect().Ack);
+        Assert.Equal(state, net.State);
+    }
+
     [Fact]
     public void SynSent_AcknowledgmentOfSomethingElse_IsReset()
     {
