@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define PRONGHORN_ABI 2
+#define PRONGHORN_ABI 3
 
 // Answers beside -errno.
 #define PRONGHORN_WAIT (-5000)   // the call would block and may: wait, then ask again
@@ -81,8 +81,8 @@ struct pronghorn_round
     int64_t next_deadline;  // when the stack wants the next round, INT64_MAX for never
     int32_t received;       // frames taken from the device
     int32_t events;         // sockets that have something new
-    int32_t kernel_members; // epoll: kernel descriptors in the set
-    int32_t reserved;
+    uint32_t dispatched;    // running count of events, whoever's round found them
+    int32_t unsent;         // after finish: connections that still have something to send
 };
 
 struct pronghorn_core

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define MOST_PRIVATE 64
+#define FINISH_LIMIT_NS 3000000000LL
 
 enum
 {
@@ -224,12 +225,35 @@ static void report(const char *error)
     }
 }
 
+// What the program wrote last is not in the kernel: the process stays until the peers have it, but not for ever.
+static void drain_connections(void)
+{
+    struct pronghorn_round round = {0};
+    int64_t limit = now_ns() + FINISH_LIMIT_NS;
+    while (core_enter())
+    {
+        core.poll(&round);
+        core_leave();
+        if (round.unsent == 0 || round.now >= limit)
+        {
+            return;
+        }
+
+        int64_t until = round.next_deadline < limit ? round.next_deadline : limit;
+        int64_t left = until > round.now ? until - round.now : 0;
+        struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+        struct pollfd device = {.fd = core_wait_descriptors[0], .events = POLLIN};
+        real_ppoll(&device, 1, &timeout, NULL);
+    }
+}
+
 static void finish(void)
 {
     if (core_running() && !in_shared_memory_child() && core_enter())
     {
         core.finish();
         core_leave();
+        drain_connections();
     }
 }
 

@@ -79,6 +79,8 @@ static inline bool is_internal(const struct epoll_event *event)
 
 // lock.c: one thread at a time is in the core.
 extern __thread int thread_depth;
+extern __thread bool thread_known;
+void watchdog_note_thread(void);
 extern __thread int thread_unflushed; // sends since this thread last waited for events
 void lock_take(void);
 void lock_release(void);
@@ -93,6 +95,11 @@ static inline bool core_enter(void)
     {
         count(PRONGHORN_COUNT_REENTERED);
         return false;
+    }
+
+    if (unlikely(!thread_known))
+    {
+        watchdog_note_thread();
     }
 
     thread_depth = 1;

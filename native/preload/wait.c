@@ -3,6 +3,7 @@
 // then sleeps in the kernel on the device, the program's own descriptors and a wake-up together.
 #include "preload.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -33,6 +34,25 @@ int64_t wait_spin_time(void)
 int64_t wait_kernel_interval(void)
 {
     return KERNEL_INTERVAL_NS;
+}
+
+static pthread_key_t event_key;
+static pthread_once_t event_key_once = PTHREAD_ONCE_INIT;
+
+// A thread ends: its eventfd goes with it.
+static void close_event(void *value)
+{
+    int fd = (int)(intptr_t)value - 1;
+    if (fd >= 0)
+    {
+        descriptor_set_class(fd, PRONGHORN_NONE);
+        real_close(fd);
+    }
+}
+
+static void make_event_key(void)
+{
+    pthread_key_create(&event_key, close_event);
 }
 
 static int remaining_ppoll(struct pollfd *fds, nfds_t count, int64_t until, const sigset_t *mask)
@@ -84,6 +104,8 @@ int wait_block(struct waiting *waiting, int64_t next_deadline)
     if (thread_event < 0)
     {
         thread_event = kernel_calls.event_open();
+        pthread_once(&event_key_once, make_event_key);
+        pthread_setspecific(event_key, (void *)(intptr_t)(thread_event + 1));
     }
 
     for (int i = 0; i < 2; i++)
@@ -143,12 +165,21 @@ int wait_round(struct waiting *waiting)
     struct pronghorn_round round;
     int64_t began = 0;
     int64_t kernel_looked = 0;
+    bool counted = false;
+    uint32_t dispatched = 0;
     waiting->kernel_ready = 0;
     watchdog_note_running();
     for (;;)
     {
         core.poll(&round);
-        if (round.events > 0)
+        if (!counted)
+        {
+            counted = true;
+            dispatched = round.dispatched - (uint32_t)round.events;
+        }
+
+        // Another thread's round may have found what this one waits for.
+        if (round.dispatched != dispatched)
         {
             return 0;
         }

@@ -18,6 +18,8 @@ static atomic_uint entries;    // waits begun: a sign of life
 static atomic_bool several_threads;
 static void *_Atomic first_thread;
 static bool started;
+__thread bool thread_known __attribute__((tls_model("initial-exec")));
+static __thread bool watchdog_thread __attribute__((tls_model("initial-exec")));
 
 static void sleep_until_woken(int seen, int64_t duration)
 {
@@ -34,15 +36,22 @@ static void wake(void)
     }
 }
 
-void wait_note_blocked(int change)
+// A thread's first call. Where several use sockets, one may sleep for long while another's segment is lost: the
+// watchdog then looks now and then also while threads sleep.
+void watchdog_note_thread(void)
 {
     void *self = &thread_depth;
     void *none = NULL;
-    if (!atomic_compare_exchange_strong(&first_thread, &none, self) && none != self)
+    thread_known = true;
+    if (!watchdog_thread && !atomic_compare_exchange_strong(&first_thread, &none, self) && none != self
+        && !atomic_exchange(&several_threads, true))
     {
-        atomic_store_explicit(&several_threads, true, memory_order_relaxed);
+        wake();
     }
+}
 
+void wait_note_blocked(int change)
+{
     if (atomic_fetch_add(&blocked, change) + change == 0)
     {
         wake();
@@ -92,6 +101,7 @@ static void stand_in(unsigned seen)
 static void *run(void *unused)
 {
     (void)unused;
+    watchdog_thread = true;
     unsigned last = 0;
     for (;;)
     {

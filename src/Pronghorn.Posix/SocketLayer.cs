@@ -21,6 +21,12 @@ public struct PollRound
 
     /// <summary>Sockets with something new.</summary>
     public int Events;
+
+    /// <summary>Running count of such sockets over all rounds: whether somebody else's round found something.</summary>
+    public uint Dispatched;
+
+    /// <summary>After <see cref="SocketLayer.Finish"/>: connections that still have something to send.</summary>
+    public int Unsent;
 }
 
 /// <summary>
@@ -44,6 +50,8 @@ public sealed partial class SocketLayer : IDisposable
     // By descriptor: the number of a socket, or minus the number of an epoll set; 0 for neither.
     private readonly NativeArray<int> _descriptors;
     private Instant _now;
+    private uint _dispatched;
+    private bool _finished;
     private Instant _polledAt;
     private int _placeholder = -1;
 
@@ -89,6 +97,8 @@ public sealed partial class SocketLayer : IDisposable
         round.Now = now;
         round.Received = _driver.Poll(now);
         round.Events = _tcp.HasEvents ? DispatchEvents() : 0;
+        _dispatched += (uint)round.Events;
+        round.Dispatched = _dispatched;
         if (_driver.HasPending)
         {
             Flush();
@@ -101,6 +111,7 @@ public sealed partial class SocketLayer : IDisposable
             round.NextDeadline = Instant.Earlier(round.NextDeadline, now + s_retryFlush);
         }
 
+        round.Unsent = _finished ? CountUnsent() : 0;
         if (now >= _sweepDue)
         {
             Sweep(now);
@@ -126,7 +137,23 @@ public sealed partial class SocketLayer : IDisposable
         }
 
         Flush();
+        _finished = true;
         _driver.Finish();
+    }
+
+    // What a program wrote before it ended is still on its way, as it would be in the kernel.
+    private int CountUnsent()
+    {
+        int count = 0;
+        for (int id = 1; id < _tcp.UpperBound; id++)
+        {
+            if (_tcp.IsActive(id) && _tcp.Get(id).State is TcpState.FinWait1 or TcpState.LastAck or TcpState.Closing)
+            {
+                count++;
+            }
+        }
+
+        return count;
     }
 
     /// <inheritdoc/>

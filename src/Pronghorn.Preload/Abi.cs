@@ -6,7 +6,7 @@ namespace Pronghorn.Preload;
 /// <summary>Version of native/preload/abi.h that this assembly speaks.</summary>
 internal static class Abi
 {
-    public const int Version = 2;
+    public const int Version = 3;
 }
 
 /// <summary>struct pronghorn_kernel.</summary>
@@ -55,8 +55,8 @@ internal struct RoundResult
     public long NextDeadline;
     public int Received;
     public int Events;
-    public int KernelMembers;
-    public int Reserved;
+    public uint Dispatched;
+    public int Unsent;
 }
 
 /// <summary>struct iovec.</summary>

@@ -92,6 +92,8 @@ internal static unsafe partial class Exports
         result->NextDeadline = round.NextDeadline.Nanoseconds;
         result->Received = round.Received;
         result->Events = round.Events;
+        result->Dispatched = round.Dispatched;
+        result->Unsent = round.Unsent;
     }
 
     private static int Clamp(ulong length) => (int)Math.Min(length, int.MaxValue);
