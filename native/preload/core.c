@@ -22,6 +22,8 @@ enum
     STATE_OFF,
 };
 
+extern int64_t pronghorn_debug_allocated_bytes(void);
+
 struct pronghorn_core core;
 int core_wait_descriptors[2] = {-1, -1};
 char core_internal_data;
@@ -34,6 +36,12 @@ static int private_count;
 bool core_running(void)
 {
     return atomic_load_explicit(&state, memory_order_acquire) == STATE_RUNNING;
+}
+
+// For the test that nothing is allocated in steady state: managed bytes allocated since the start.
+EXPORT int64_t pronghorn_debug_allocated_bytes(void)
+{
+    return core_running() ? core.allocated_bytes() : 0;
 }
 
 bool core_possible(void)

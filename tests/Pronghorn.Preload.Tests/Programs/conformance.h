@@ -93,6 +93,7 @@ extern bool on_stack;            // whether connections are expected to be Prong
 //   listen SLOT PORT BACKLOG    accept SLOT NEWSLOT      connect SLOT ADDRESS PORT    buffer SLOT BYTES
 //   send SLOT COUNT             receive SLOT COUNT       drain SLOT (until the end)   later MILLISECONDS COMMAND
 //   shutdown SLOT HOW           close SLOT               reset SLOT                   echo SLOT COUNT
+//   requests SLOT COUNT (of one byte, one after the other)
 long peer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 long peer_result(void); // of the command that "later" carried
 void serve_commands(const char *address);

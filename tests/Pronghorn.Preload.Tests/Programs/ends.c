@@ -126,6 +126,7 @@ CASE(broken_pipe_raises_the_signal)
 CASE(broken_pipe_kills_by_default)
 {
     struct sigaction action;
+    signal(SIGPIPE, SIG_DFL);
     int fd = accepted(1);
     EQUAL(sigaction(SIGPIPE, NULL, &action), 0);
     CHECK(action.sa_handler == SIG_DFL);

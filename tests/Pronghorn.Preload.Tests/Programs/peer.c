@@ -143,6 +143,20 @@ static long do_echo(int slot, long count)
     return count;
 }
 
+// One-byte requests, each sent when the answer to the one before has come.
+static long do_requests(int slot, long count)
+{
+    for (long done = 0; done < count; done++)
+    {
+        if (do_send(slot, 1) != 1 || do_receive(slot, 1) != 1)
+        {
+            return -EIO;
+        }
+    }
+
+    return count;
+}
+
 static long do_end(int slot, bool reset)
 {
     if (reset)
@@ -210,6 +224,7 @@ static long command(const char *text)
            : strcmp(verb, "send") == 0     ? do_send(slot, number)
            : strcmp(verb, "receive") == 0  ? do_receive(slot, number)
            : strcmp(verb, "drain") == 0    ? do_receive(slot, INT64_MAX)
+           : strcmp(verb, "requests") == 0 ? do_requests(slot, number)
            : strcmp(verb, "echo") == 0     ? do_echo(slot, number)
            : strcmp(verb, "shutdown") == 0 ? outcome(shutdown(slots[slot], (int)number))
            : strcmp(verb, "close") == 0    ? do_end(slot, false)
