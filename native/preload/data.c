@@ -32,10 +32,9 @@ static int wait_error(int failure)
 }
 
 // The rest of a call that could not finish at once. total: bytes moved so far.
-static int64_t receive_rest(int fd, const struct iovec *vector, int count, uint64_t total, int flags)
+static int64_t receive_waiting(int fd, const struct iovec *vector, int count, uint64_t total, int flags,
+                               struct waiting *waiting)
 {
-    struct pollfd slots[WAIT_SLOTS];
-    struct waiting waiting = waiting_for(fd, 0, slots);
     for (;;)
     {
         int64_t got = core.receive_vector(fd, vector, count, total, flags);
@@ -55,12 +54,26 @@ static int64_t receive_rest(int fd, const struct iovec *vector, int count, uint6
             return total > 0 ? (int64_t)total : got;
         }
 
-        int failure = wait_round(&waiting);
+        if (!waiting->guarded)
+        {
+            wait_guard(waiting);
+        }
+
+        int failure = wait_round(waiting);
         if (failure < 0)
         {
             return total > 0 ? (int64_t)total : wait_error(failure);
         }
     }
+}
+
+static int64_t receive_rest(int fd, const struct iovec *vector, int count, uint64_t total, int flags)
+{
+    struct pollfd slots[WAIT_SLOTS];
+    struct waiting waiting = waiting_for(fd, 0, slots);
+    int64_t got = receive_waiting(fd, vector, count, total, flags, &waiting);
+    wait_unguard(&waiting);
+    return got;
 }
 
 static uint64_t vector_length(const struct iovec *vector, int count)
@@ -179,10 +192,9 @@ int socket_receive_messages(int fd, struct mmsghdr *messages, unsigned count, in
     return (int)done;
 }
 
-static int64_t send_rest(int fd, const struct iovec *vector, int count, uint64_t total, uint64_t length, int flags)
+static int64_t send_waiting(int fd, const struct iovec *vector, int count, uint64_t total, uint64_t length, int flags,
+                            struct waiting *waiting)
 {
-    struct pollfd slots[WAIT_SLOTS];
-    struct waiting waiting = waiting_for(fd, 1, slots);
     while (total < length || length == 0)
     {
         int64_t sent = core.send_vector(fd, vector, count, total, flags, 1);
@@ -202,7 +214,12 @@ static int64_t send_rest(int fd, const struct iovec *vector, int count, uint64_t
             return total > 0 ? (int64_t)total : sent;
         }
 
-        int failure = wait_round(&waiting);
+        if (!waiting->guarded)
+        {
+            wait_guard(waiting);
+        }
+
+        int failure = wait_round(waiting);
         if (failure < 0)
         {
             return total > 0 ? (int64_t)total : wait_error(failure);
@@ -210,6 +227,15 @@ static int64_t send_rest(int fd, const struct iovec *vector, int count, uint64_t
     }
 
     return (int64_t)total;
+}
+
+static int64_t send_rest(int fd, const struct iovec *vector, int count, uint64_t total, uint64_t length, int flags)
+{
+    struct pollfd slots[WAIT_SLOTS];
+    struct waiting waiting = waiting_for(fd, 1, slots);
+    int64_t sent = send_waiting(fd, vector, count, total, length, flags, &waiting);
+    wait_unguard(&waiting);
+    return sent;
 }
 
 static ssize_t finish_send(int64_t sent, int flags, int saved_errno)

@@ -92,6 +92,12 @@ static int mixed_rounds(struct pollfd *fds, struct waiting *waiting)
             return ready;
         }
 
+        // Without a time-out nothing else would end the sleep.
+        if (waiting->deadline == NEVER && !waiting->guarded)
+        {
+            wait_guard(waiting);
+        }
+
         int failure = wait_round(waiting);
         if (failure == -ETIMEDOUT)
         {
@@ -124,6 +130,7 @@ int poll_mixed(struct pollfd *fds, nfds_t count, int64_t deadline, const sigset_
         thread_unflushed = 0;
         watchdog_note_running();
         result = mixed_rounds(fds, &waiting);
+        wait_unguard(&waiting);
         core_leave();
     }
 

@@ -168,10 +168,15 @@ struct waiting
     nfds_t count;
     const sigset_t *mask;   // for the time of blocking, or null
     bool restarts;          // whether a handler with SA_RESTART leaves the call waiting (signal(7))
+    unsigned rounds;
+    bool guarded;           // signals are blocked outside the sleep; mask is then the program's own
+    sigset_t own_mask;
     int kernel_ready;       // out: how many of fds have revents
 };
 
 int wait_round(struct waiting *waiting);
+void wait_guard(struct waiting *waiting);   // from here on a signal that comes is not missed before the sleep
+void wait_unguard(struct waiting *waiting);
 int wait_block(struct waiting *waiting, int64_t next_deadline);
 int64_t wait_spin_time(void);
 int64_t wait_kernel_interval(void);

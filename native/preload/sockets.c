@@ -153,6 +153,7 @@ static long connect_ours(int fd, const struct sockaddr *address, socklen_t lengt
         int64_t limit = core.timeout(fd, 1);
         struct pollfd slots[WAIT_SLOTS];
         struct waiting waiting = {.deadline = deadline_after(limit), .fds = slots, .restarts = true};
+        wait_guard(&waiting);
         do
         {
             int failure = wait_round(&waiting);
@@ -162,6 +163,8 @@ static long connect_ours(int fd, const struct sockaddr *address, socklen_t lengt
                 result = core.connect(fd, address, length, 1);
             }
         } while (result == PRONGHORN_WAIT);
+
+        wait_unguard(&waiting);
     }
 
     core_leave();
@@ -223,6 +226,7 @@ int socket_accept(int fd, struct sockaddr *address, socklen_t *length, int flags
         // Connections also come over the kernel's path.
         struct pollfd slots[1 + WAIT_SLOTS] = {{.fd = fd, .events = POLLIN}};
         struct waiting waiting = {.deadline = deadline_after(core.timeout(fd, 0)), .fds = slots, .count = 1, .restarts = true};
+        wait_guard(&waiting);
         do
         {
             int failure = wait_round(&waiting);
@@ -232,6 +236,8 @@ int socket_accept(int fd, struct sockaddr *address, socklen_t *length, int flags
                 result = core.accept(fd, address, length, flags);
             }
         } while (result == PRONGHORN_WAIT);
+
+        wait_unguard(&waiting);
     }
 
     core_leave();

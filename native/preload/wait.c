@@ -130,7 +130,7 @@ int wait_block(struct waiting *waiting, int64_t next_deadline)
     waiting->kernel_ready = 0;
     if (failure != 0)
     {
-        return failure == -EINTR && waiting->restarts && waiting->deadline == NEVER && handlers_restart() ? 0 : failure;
+        return failure;
     }
 
     for (nfds_t i = 0; ready > 0 && i < waiting->count; i++)
@@ -146,6 +146,40 @@ int wait_block(struct waiting *waiting, int64_t next_deadline)
     return 0;
 }
 
+// A handler that ran just before the sleep would go unnoticed, and the sleep last for ever: signals are held back and let
+// in by the sleep itself. Not those of mistakes, nor the runtime's.
+void wait_guard(struct waiting *waiting)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGTRAP);
+    sigdelset(&all, SIGRTMIN);
+    waiting->guarded = pthread_sigmask(SIG_SETMASK, &all, &waiting->own_mask) == 0;
+    if (waiting->guarded && waiting->mask == NULL)
+    {
+        waiting->mask = &waiting->own_mask;
+    }
+}
+
+void wait_unguard(struct waiting *waiting)
+{
+    if (waiting->guarded)
+    {
+        pthread_sigmask(SIG_SETMASK, &waiting->own_mask, NULL);
+    }
+}
+
+// A call that moves much data without ever sleeping lets signals in now and then.
+static bool is_signalled(struct waiting *waiting)
+{
+    static const struct timespec none;
+    return waiting->guarded && (++waiting->rounds & 15) == 0 && real_ppoll(NULL, 0, &none, waiting->mask) < 0;
+}
+
 static int look_at_kernel(struct waiting *waiting)
 {
     static const struct timespec none;
@@ -159,8 +193,7 @@ static int look_at_kernel(struct waiting *waiting)
     return 0;
 }
 
-// Under the lock. Returns 0 when something happened and the call should be tried again, -ETIMEDOUT or -EINTR.
-int wait_round(struct waiting *waiting)
+static int one_round(struct waiting *waiting)
 {
     struct pronghorn_round round;
     int64_t began = 0;
@@ -169,6 +202,11 @@ int wait_round(struct waiting *waiting)
     uint32_t dispatched = 0;
     waiting->kernel_ready = 0;
     watchdog_note_running();
+    if (is_signalled(waiting))
+    {
+        return -EINTR;
+    }
+
     for (;;)
     {
         core.poll(&round);
@@ -214,4 +252,11 @@ int wait_round(struct waiting *waiting)
         pause_processor();
         lock_take();
     }
+}
+
+// Under the lock. Returns 0 when something happened and the call should be tried again, -ETIMEDOUT or -EINTR.
+int wait_round(struct waiting *waiting)
+{
+    int failure = one_round(waiting);
+    return failure == -EINTR && waiting->restarts && waiting->deadline == NEVER && handlers_restart() ? 0 : failure;
 }

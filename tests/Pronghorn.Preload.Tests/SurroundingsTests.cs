@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+using Pronghorn.Lab;
+using Xunit;
+
+namespace Pronghorn.Preload.Tests;
+
+/// <summary>
+/// Surroundings in which the stack cannot run. By default the program works over the kernel after one line on standard error;
+/// PRONGHORN_STRICT makes it an error.
+/// </summary>
+[Collection(HostsCollection.Name)]
+public sealed class SurroundingsTests(HostsFixture fixture)
+{
+    // Serves one connection on a port, then ends.
+    private const string Server = """
+        import socket, sys
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(('0.0.0.0', int(sys.argv[1])))
+        s.listen()
+        s.settimeout(20)
+        print('ready', flush=True)
+        c, _ = s.accept()
+        c.sendall(c.recv(100).upper())
+        c.close()
+        """;
+
+    private const string Client = """
+        import socket, sys
+        c = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
+        c.sendall(b'hello')
+        print(c.recv(100).decode())
+        """;
+
+    [Theory]
+    [InlineData("setpriv", "--bounding-set=-all --inh-caps=-all --reuid=65534 --regid=65534 --clear-groups")]
+    [InlineData("setpriv", "--bounding-set=-net_admin,-net_raw,-bpf,-sys_admin --inh-caps=-all")]
+    public void WithoutPrivileges_Program_RunsOnTheKernel(string wrapper, string arguments)
+    {
+        // Where everybody can read it, as an installed library is.
+        string directory = Directory.CreateDirectory(Path.Combine(fixture.Directory, "lib")).FullName;
+        foreach (string name in (string[])["libpronghorn.so", "libpronghorn-core.so"])
+        {
+            File.Copy(Path.Combine(PreloadLibrary.Directory, name), Path.Combine(directory, name), overwrite: true);
+        }
+
+        const UnixFileMode Everybody = (UnixFileMode)0x1ed; // 0755
+        File.SetUnixFileMode(fixture.Directory, Everybody);
+        File.SetUnixFileMode(directory, Everybody);
+        Dictionary<string, string?> environment = PreloadLibrary.Environment(strict: false);
+        environment["LD_PRELOAD"] = Path.Combine(directory, "libpronghorn.so");
+        ExpectFallback(environment, [wrapper, .. arguments.Split(' ')]);
+    }
+
+    [Fact]
+    public void NoSuchInterface_Program_RunsOnTheKernel() =>
+        ExpectFallback(new Dictionary<string, string?>(PreloadLibrary.Environment(strict: false)) { ["PRONGHORN_INTERFACE"] = "nosuch0" }, []);
+
+    [Fact]
+    public void ProgramAttachedByAnother_Program_RunsOnTheKernel()
+    {
+        string source = Path.Combine(fixture.Directory, "pass.c");
+        string compiled = Path.Combine(fixture.Directory, "pass.o");
+        File.WriteAllText(
+            source, "__attribute__((section(\"xdp\"))) int pass(void *context) { return 2; } char l[] __attribute__((section(\"license\"))) = \"GPL\";\n");
+        LabCommand.Run("clang", "-O2", "-target", "bpf", "-c", source, "-o", compiled);
+        fixture.Hosts.Server.Run("ip", "link", "set", TwoHosts.Interface, "xdp", "obj", compiled, "sec", "xdp");
+        try
+        {
+            ExpectFallback(PreloadLibrary.Environment(strict: false), []);
+        }
+        finally
+        {
+            fixture.Hosts.Server.Run("ip", "link", "set", TwoHosts.Interface, "xdp", "off");
+        }
+    }
+
+    [Fact]
+    public void DeviceHeldByAnotherProcess_Program_RunsOnTheKernel()
+    {
+        string port = Port();
+        using RunningProgram holder = StartServer(PreloadLibrary.Environment(), port, []);
+        ExpectFallback(PreloadLibrary.Environment(strict: false), []);
+
+        // The holder was not disturbed.
+        ExpectAnswer(port);
+        Assert.Equal(0, holder.WaitForEnd().ExitCode);
+        Assert.Empty(holder.Error);
+    }
+
+    [Fact]
+    public void LockedMemoryShort_Program_Runs()
+    {
+        // What a kernel that charges memory to control groups does not need, it does not refuse.
+        string port = Port();
+        using RunningProgram server = StartServer(PreloadLibrary.Environment(strict: false), port, ["prlimit", "--memlock=65536:65536"]);
+        ExpectAnswer(port);
+        Assert.Equal(0, server.WaitForEnd().ExitCode);
+    }
+
+    [Fact]
+    public void LargeMtu_Program_Runs()
+    {
+        foreach (NetworkNamespace side in (NetworkNamespace[])[fixture.Hosts.Client, fixture.Hosts.Server])
+        {
+            side.Run("ip", "link", "set", TwoHosts.Interface, "mtu", "9000");
+        }
+
+        try
+        {
+            string port = Port();
+            using RunningProgram server = StartServer(PreloadLibrary.Environment(strict: false), port, []);
+            ExpectAnswer(port);
+            Assert.Equal(0, server.WaitForEnd().ExitCode);
+            Assert.True(server.Error.Length == 0 || IsWarning(server.Error), server.Error);
+        }
+        finally
+        {
+            foreach (NetworkNamespace side in (NetworkNamespace[])[fixture.Hosts.Client, fixture.Hosts.Server])
+            {
+                side.Run("ip", "link", "set", TwoHosts.Interface, "mtu", "1500");
+            }
+        }
+    }
+
+    [Fact]
+    public void Disabled_Program_RunsOnTheKernelInSilence()
+    {
+        string port = Port();
+        Dictionary<string, string?> environment = PreloadLibrary.Environment();
+        environment["PRONGHORN_DISABLE"] = "1";
+        environment["PRONGHORN_INTERFACE"] = "nosuch0";
+        using RunningProgram server = StartServer(environment, port, []);
+        ExpectAnswer(port);
+        Assert.Equal(0, server.WaitForEnd().ExitCode);
+        Assert.Empty(server.Error);
+    }
+
+    [Fact]
+    public void KilledServer_ClientIsRefused_AndTheNextServerWorks()
+    {
+        string port = Port();
+        int id;
+        using (RunningProgram first = StartServer(PreloadLibrary.Environment(), port, []))
+        {
+            id = first.Process.Id;
+            first.Process.Kill();
+            first.Process.WaitForExit();
+        }
+
+        LabOutput refused = RunningProgram.Run(
+            fixture.Hosts.Client, null, "/usr/bin/python3", "-c", Client, TwoHosts.ServerAddress, port);
+        Assert.Contains("ConnectionRefusedError", refused.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("xdp", fixture.Hosts.Server.Run("ip", "link", "show", TwoHosts.Interface), StringComparison.Ordinal);
+
+        // The next one works; what it finds of the first one's statistics is recognised by the dead process.
+        using RunningProgram second = StartServer(PreloadLibrary.Environment(), port, []);
+        ExpectAnswer(port);
+        Assert.Equal(0, second.WaitForEnd().ExitCode);
+        Assert.False(File.Exists($"/run/pronghorn/{second.Process.Id}.stat"));
+        Assert.False(Directory.Exists($"/proc/{id}"));
+    }
+
+    [Fact]
+    public void KilledServer_ConnectedClient_IsReset()
+    {
+        const string Holding = """
+            import socket, sys
+            c = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
+            print('connected', flush=True)
+            sys.stdin.readline()
+            try:
+                for _ in range(3):
+                    c.sendall(b'x')
+                    c.recv(1)
+                print('alive')
+            except (ConnectionResetError, BrokenPipeError):
+                print('reset')
+            """;
+        string port = Port();
+        using RunningProgram server = StartServer(PreloadLibrary.Environment(), port, []);
+        using RunningProgram client = RunningProgram.Start(
+            fixture.Hosts.Client, null, "/usr/bin/python3", "-c", Holding, TwoHosts.ServerAddress, port);
+        client.WaitForOutput("connected");
+        server.Process.Kill();
+        server.Process.WaitForExit();
+        client.Process.StandardInput.WriteLine();
+        client.Process.StandardInput.Flush();
+        client.WaitForEnd();
+        Assert.EndsWith("reset", client.Output.Trim(), StringComparison.Ordinal);
+    }
+
+    private static bool IsWarning(string error) =>
+        error.StartsWith("pronghorn: ", StringComparison.Ordinal)
+        && error.Contains("; running on the kernel's path.", StringComparison.Ordinal)
+        && !error.TrimEnd('\n').Contains('\n', StringComparison.Ordinal);
+
+    private void ExpectFallback(Dictionary<string, string?> environment, string[] wrapper)
+    {
+        string port = Port();
+        using (RunningProgram server = StartServer(environment, port, wrapper))
+        {
+            ExpectAnswer(port);
+            LabOutput output = server.WaitForEnd();
+            Assert.True(output.ExitCode == 0, output.Error);
+            Assert.True(IsWarning(output.Error), "expected one line of warning: " + output.Error);
+        }
+
+        environment["PRONGHORN_STRICT"] = "1";
+        using RunningProgram strict = StartServer(environment, Port(), wrapper);
+        LabOutput ended = strict.WaitForEnd();
+        Assert.Equal(1, ended.ExitCode);
+        Assert.StartsWith("pronghorn: ", ended.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("running on the kernel", ended.Error, StringComparison.Ordinal);
+    }
+
+    private RunningProgram StartServer(Dictionary<string, string?> environment, string port, string[] wrapper)
+    {
+        // The wrapper itself is not preloaded: env(1) sets the environment behind it.
+        List<string> words = [.. wrapper, "env"];
+        foreach (string name in environment.Keys.Where(name => environment[name] is null))
+        {
+            words.AddRange(["-u", name]);
+        }
+
+        words.AddRange(environment.Where(item => item.Value is not null).Select(item => $"{item.Key}={item.Value}"));
+
+        // A program that the library ends before it is ready has said why.
+        words.AddRange(["/usr/bin/python3", "-c", Server, port]);
+        RunningProgram server = RunningProgram.Start(fixture.Hosts.Server, null, words[0], words[1..]);
+        server.WaitForOutput("ready");
+        return server;
+    }
+
+    private void ExpectAnswer(string port)
+    {
+        LabOutput answer = RunningProgram.Run(
+            fixture.Hosts.Client, null, "/usr/bin/python3", "-c", Client, TwoHosts.ServerAddress, port);
+        Assert.True(answer.Output == "HELLO\n", answer.Output + answer.Error);
+    }
+
+    private string Port() => fixture.TakePorts().ToString(CultureInfo.InvariantCulture);
+}
