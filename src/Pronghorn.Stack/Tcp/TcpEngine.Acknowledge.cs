@@ -153,6 +153,9 @@ public sealed partial class TcpEngine
         }
 
         tcb.SndUna = acknowledgment;
+
+        // It must not stay behind: two gigabytes later it would seem to lie ahead, and all would look reordered.
+        tcb.HighSacked = SeqNumber.Max(tcb.HighSacked, acknowledgment);
         if (!tcb.Has(TcbFlags.Sack))
         {
             // NewReno: the hole was one of the segments that the duplicates did not stand for.

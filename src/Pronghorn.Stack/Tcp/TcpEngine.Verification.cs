@@ -27,6 +27,11 @@ public sealed partial class TcpEngine
                 CultureInfo.InvariantCulture, $"SND.UNA {tcb.SndUna}, SND.NXT {tcb.SndNxt}, end {tcb.WriteSeq}");
         }
 
+        if (tcb.IsSynchronized && tcb.HighSacked < tcb.SndUna - 1)
+        {
+            return "the highest SACKed number is behind SND.UNA";
+        }
+
         if (tcb.LostBytes < 0 || tcb.SackedBytes < 0 || tcb.RetransBytes < 0 || tcb.Pipe < 0)
         {
             return string.Create(

@@ -287,6 +287,22 @@ public sealed class RecoveryTests
     }
 
     [Fact]
+    public void DataWithoutALoss_HighestSackedNumberKeepsUp()
+    {
+        // Left behind, it would seem to lie ahead after two gigabytes, and every segment would look reordered.
+        using TcpFixture net = Open();
+        for (int i = 0; i < 4; i++)
+        {
+            net.Send(3 * Mss);
+            net.ExpectAll();
+            net.Peer(TcpFlags.Ack);
+            Assert.Equal(net.Tcb.SndUna, net.Tcb.HighSacked);
+        }
+
+        Assert.False(net.Tcb.Has(TcbFlags.ReorderingSeen));
+    }
+
+    [Fact]
     public void BlocksOfOneAcknowledgmentInAnyOrder_AreNoReordering()
     {
         using TcpFixture net = OpenWithFlight(10);
