@@ -59,7 +59,13 @@ internal sealed class RunningProgram : IDisposable
         long end = Environment.TickCount64 + 20_000;
         while (!condition())
         {
-            if (Process.WaitForExit(5) || Environment.TickCount64 > end)
+            bool ended = Process.WaitForExit(5) && _reading.Wait(5000);
+            if (ended && condition())
+            {
+                return;
+            }
+
+            if (ended || Environment.TickCount64 > end)
             {
                 throw new TimeoutException($"{what} never came true; the program said: {Output}{Error}");
             }
