@@ -206,9 +206,10 @@ public sealed partial class TcpEngine
         else
         {
             ack.Ambiguous = true;
-            if (rtt < tcb.MinimumRtt)
+            if (rtt < tcb.MinimumRtt || rtt < tcb.SmoothedRtt / 2)
             {
-                // Too soon to be the answer to the retransmission: it says nothing about when what was sent.
+                // Too soon to be the answer to the retransmission: it says nothing about when what was sent. The least
+                // round-trip time alone is no guard where a queue stands: late originals would condemn the whole flight.
                 return;
             }
         }

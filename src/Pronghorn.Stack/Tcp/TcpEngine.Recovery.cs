@@ -259,7 +259,8 @@ public sealed partial class TcpEngine
                 continue;
             }
 
-            if (above >= tcb.Reordering && !info.Is(SegmentMarks.Lost | SegmentMarks.EverRetransmitted))
+            // Where reordering was seen, only time tells (RFC 8985 6.2 step 4, Linux: tcp_identify_packet_loss).
+            if (above >= tcb.Reordering && !tcb.Has(TcbFlags.ReorderingSeen) && !info.Is(SegmentMarks.Lost | SegmentMarks.EverRetransmitted))
             {
                 MarkLost(ref tcb, ref info);
                 continue;

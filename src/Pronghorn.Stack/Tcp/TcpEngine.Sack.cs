@@ -133,6 +133,14 @@ public sealed partial class TcpEngine
             tcb.UndoRetransmissions--;
         }
 
+        // After a fast retransmission a duplicate means that the original came late: the path reorders. After a time-out or a
+        // probe it means that acknowledgments were lost.
+        if (tcb.Recovery != RecoveryState.Loss && tcb.Backoff == 0 && !tcb.Has(TcbFlags.LossProbeSent)
+            && tcb.UndoRetransmissions >= 0 && block.Right > tcb.UndoMarker)
+        {
+            tcb.Flags |= TcbFlags.ReorderingSeen;
+        }
+
         // RFC 8985 6.2 step 4: a needless retransmission widens the reordering window, once a round.
         if (tcb.SndUna >= tcb.RackDsackRound)
         {
