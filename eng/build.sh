@@ -66,7 +66,8 @@ build_core() {
         *) echo "no build for $(uname -m)" >&2; exit 1 ;;
     esac
     framework="$(dotnet msbuild src/Pronghorn.Preload/Pronghorn.Preload.csproj -getProperty:PronghornAotTfm)"
-    dotnet publish src/Pronghorn.Preload/Pronghorn.Preload.csproj -c Release -f "$framework" -r "$runtime" -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
+    dotnet publish src/Pronghorn.Preload/Pronghorn.Preload.csproj -c Release -f "$framework" -r "$runtime" \
+        -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
     library="$(find "$artifacts/publish/Pronghorn.Preload" -name '*.so' -path "*release*" -newermt '1970-01-02' | head -1)"
     [ -n "$library" ] || { echo "publishing made no library" >&2; exit 1; }
     install_file "$library" "$artifacts/lib/libpronghorn-core.so"

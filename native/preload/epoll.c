@@ -233,17 +233,6 @@ static int wait_in_core(int epoll, struct epoll_event *events, int room, int64_t
     int64_t began = 0;
     int found = 0;
     bool looked = false;
-    if (unlikely(kernel_starved && room == 1))
-    {
-        // Ours took the only place last time.
-        kernel_starved = false;
-        int ready = look_at_kernel(epoll, events, room, now_ns(), mask);
-        if (ready != 0)
-        {
-            return ready;
-        }
-    }
-
     for (;;)
     {
         int own_room = kernel_starved && room - found > 1 ? room - found - (room - found) / 4 - 1 : room - found;
@@ -319,7 +308,15 @@ static int wait_for_events(int epoll, struct epoll_event *events, int room, int6
 
     thread_unflushed = 0;
     watchdog_note_running();
-    int result = wait_in_core(epoll, events, room, timeout, mask);
+    int result = 0;
+    if (unlikely(kernel_starved && room == 1))
+    {
+        // Ours took the only place last time.
+        kernel_starved = false;
+        result = look_at_kernel(epoll, events, room, now_ns(), mask);
+    }
+
+    result = result != 0 ? result : wait_in_core(epoll, events, room, timeout, mask);
     core_leave();
     return (int)finish_call(result, saved_errno);
 }

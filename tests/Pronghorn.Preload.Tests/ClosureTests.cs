@@ -111,10 +111,12 @@ public sealed partial class ClosureTests
     private static partial Regex TableLine();
 
     // By what they are called: whoever adds a family to libc will keep to its naming.
-    [GeneratedRegex(@"^_*(p?read(v|64|ahead|_chk|$)|pread|p?write(v|64|$)|pwrite|recv|send|splice|vmsplice|tee$|accept|bind$|connect|listen$"
-        + @"|shutdown$|socket|sockat|getsock|setsock|getpeer|dup|close(_range|from|dir|$)|fcntl|ioctl|p?poll|p?select$|epoll|fd(open|elt|at)"
+    [GeneratedRegex(@"^_*(p?read(v|64|ahead|_chk|$)|pread|p?write(v|64|$)|pwrite|recv|send|splice|vmsplice|tee$"
+        + @"|accept|bind$|connect|listen$|shutdown$|socket|sockat|getsock|setsock|getpeer|dup|close(_range|from|dir|$)"
+        + @"|fcntl|ioctl|p?poll|p?select$|epoll|fd(open|elt|at)"
         + @"|isfdtype|isatty|copy_file_range|_?[fF]ork|vfork|posix_spawnp?$|posix_f|syscall$|io_|fstat|fxstat|lseek"
-        + @"|ftruncate|fsync|mmap|inotify|eventfd|timerfd|signalfd|pidfd|pipe|open(at|dir|pty|64|$)|f?dprintf|vdprintf|fileno|flock$|lockf|fch(mod|own|dir)$|tc[gsdf]"
+        + @"|ftruncate|fsync|mmap|inotify|eventfd|timerfd|signalfd|pidfd|pipe|open(at|dir|pty|64|$)|f?dprintf|vdprintf|fileno"
+        + @"|flock$|lockf|fch(mod|own|dir)$|tc[gsdf]"
         + @"|getaddrinfo|getnameinfo|popen|system$)")]
     private static partial Regex TouchesDescriptors();
 

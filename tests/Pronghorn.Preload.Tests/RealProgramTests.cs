@@ -149,7 +149,9 @@ public sealed partial class RealProgramTests(HostsFixture fixture)
         Assert.Equal("OK", output.Output.Trim());
         output = RunningProgram.Run(fixture.Hosts.Client, environment, "redis-cli", [.. common, "get", "name"]);
         Assert.Equal("pronghorn", output.Output.Trim());
-        output = RunningProgram.Run(fixture.Hosts.Client, environment, "redis-benchmark", [.. common, "-n", "20000", "-c", "20", "-q", "-t", "set,get"]);
+        output = RunningProgram.Run(
+            fixture.Hosts.Client, environment, "redis-benchmark",
+            [.. common, "-n", "20000", "-c", "20", "-q", "-t", "set,get"]);
         Assert.True(output.ExitCode == 0, output.Error);
     }
 
@@ -196,7 +198,8 @@ public sealed partial class RealProgramTests(HostsFixture fixture)
     }
 
     private static bool Listens(string path, string pattern) =>
-        File.ReadLines(path).Any(line => line.Contains(pattern, StringComparison.Ordinal) && line.Contains(" 0A ", StringComparison.Ordinal));
+        File.ReadLines(path).Any(line =>
+            line.Contains(pattern, StringComparison.Ordinal) && line.Contains(" 0A ", StringComparison.Ordinal));
 
     private static string Sum(string file)
     {

@@ -59,7 +59,9 @@ public sealed class SurroundingsTests(HostsFixture fixture)
 
     [Fact]
     public void NoSuchInterface_Program_RunsOnTheKernel() =>
-        ExpectFallback(new Dictionary<string, string?>(PreloadLibrary.Environment(strict: false)) { ["PRONGHORN_INTERFACE"] = "nosuch0" }, []);
+        ExpectFallback(
+            new Dictionary<string, string?>(PreloadLibrary.Environment(strict: false)) { ["PRONGHORN_INTERFACE"] = "nosuch0" },
+            []);
 
     [Fact]
     public void ProgramAttachedByAnother_Program_RunsOnTheKernel()
@@ -67,7 +69,9 @@ public sealed class SurroundingsTests(HostsFixture fixture)
         string source = Path.Combine(fixture.Directory, "pass.c");
         string compiled = Path.Combine(fixture.Directory, "pass.o");
         File.WriteAllText(
-            source, "__attribute__((section(\"xdp\"))) int pass(void *context) { return 2; } char l[] __attribute__((section(\"license\"))) = \"GPL\";\n");
+            source,
+            "__attribute__((section(\"xdp\"))) int pass(void *context) { return 2; }\n"
+            + "char license[] __attribute__((section(\"license\"))) = \"GPL\";\n");
         LabCommand.Run("clang", "-O2", "-target", "bpf", "-c", source, "-o", compiled);
         fixture.Hosts.Server.Run("ip", "link", "set", TwoHosts.Interface, "xdp", "obj", compiled, "sec", "xdp");
         try

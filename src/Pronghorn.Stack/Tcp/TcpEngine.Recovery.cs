@@ -260,7 +260,8 @@ public sealed partial class TcpEngine
             }
 
             // Where reordering was seen, only time tells (RFC 8985 6.2 step 4, Linux: tcp_identify_packet_loss).
-            if (above >= tcb.Reordering && !tcb.Has(TcbFlags.ReorderingSeen) && !info.Is(SegmentMarks.Lost | SegmentMarks.EverRetransmitted))
+            bool never = !info.Is(SegmentMarks.Lost | SegmentMarks.EverRetransmitted);
+            if (above >= tcb.Reordering && !tcb.Has(TcbFlags.ReorderingSeen) && never)
             {
                 MarkLost(ref tcb, ref info);
                 continue;

@@ -109,7 +109,8 @@ public sealed class LossTests : IClassFixture<FaultyCable>
         double receiver = (Median(1, 0) + Median(2, 1)) / 2;
         string line = string.Create(
             CultureInfo.InvariantCulture,
-            $"{faults}: kernel to kernel {kernel:F1} Mbit/s, Pronghorn sends {sender:F1} ({sender / kernel:P0}), receives {receiver:F1} ({receiver / kernel:P0})");
+            $"{faults}: kernel to kernel {kernel:F1} Mbit/s, Pronghorn sends {sender:F1} ({sender / kernel:P0}), "
+            + $"receives {receiver:F1} ({receiver / kernel:P0})");
         _output.WriteLine(line);
         string? report = Environment.GetEnvironmentVariable("PRONGHORN_LOSS_REPORT");
         if (!string.IsNullOrEmpty(report))
@@ -123,5 +124,6 @@ public sealed class LossTests : IClassFixture<FaultyCable>
     private static string Describe(string faults, Side client, Side server, bool fromServer, TransferResult result) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{faults}: {(fromServer ? server : client)} to {(fromServer ? client : server)}: {result.Megabits:F1} Mbit/s, {result.Retransmitted} sent again");
+            $"{faults}: {(fromServer ? server : client)} to {(fromServer ? client : server)}: "
+            + $"{result.Megabits:F1} Mbit/s, {result.Retransmitted} sent again");
 }

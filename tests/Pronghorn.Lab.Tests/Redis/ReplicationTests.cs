@@ -58,7 +58,9 @@ public sealed class ReplicationTests : IDisposable
         Assert.Equal(master.Text("DEBUG", "DIGEST"), replica.Text("DEBUG", "DIGEST"));
     }
 
-    /// <summary>Cuts the link. The kernel's stack is cut by its firewall; where Pronghorn is on both sides, the interface goes down.</summary>
+    /// <summary>
+    /// Cuts the link. The kernel's stack is cut by its firewall; where Pronghorn is on both sides, the interface goes down.
+    /// </summary>
     private static void Cut(NetworkNamespace place, bool byLink)
     {
         if (byLink)
