@@ -3,7 +3,6 @@ using System;
 using System.Globalization;
 using System.IO;
 using System.Linq;
-using System.Text;
 using Pronghorn.Lab.Tests.Redis;
 using Xunit;
 using Xunit.Abstractions;
@@ -115,7 +114,7 @@ public sealed class LossTests : IClassFixture<FaultyCable>
         string? report = Environment.GetEnvironmentVariable("PRONGHORN_LOSS_REPORT");
         if (!string.IsNullOrEmpty(report))
         {
-            File.AppendAllText(report, line + "\n", Encoding.UTF8);
+            File.AppendAllText(report, line + "\n");
         }
 
         Assert.All(megabits.Cast<double>(), value => Assert.True(value > 0));

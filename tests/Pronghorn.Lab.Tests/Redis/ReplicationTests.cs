@@ -10,7 +10,7 @@ public sealed class ReplicationTests : IDisposable
     private static readonly string[] s_options =
     [
         "--repl-diskless-sync-delay", "0", "--repl-timeout", "3", "--repl-ping-replica-period", "1",
-        "--repl-backlog-size", "64mb",
+        "--repl-backlog-size", "64mb", "--rdbcompression", "no",
     ];
 
     private readonly RedisLab _lab = new();
@@ -35,6 +35,15 @@ public sealed class ReplicationTests : IDisposable
         RedisServer.WaitForInfo(replica, "master_link_status", value => value == "up");
         AssertSame(writer, replica);
         Assert.Equal("1", RedisServer.Info(writer, "sync_full"));
+        if (masterSide == Side.Pronghorn)
+        {
+            Assert.InRange(master.ReadCounter("bytes_out", writer), 100_000_000, long.MaxValue);
+        }
+
+        if (replicaSide == Side.Pronghorn)
+        {
+            Assert.InRange(other.ReadCounter("bytes_in", replica), 100_000_000, long.MaxValue);
+        }
 
         NetworkNamespace cut = masterSide == Side.Kernel ? _lab.Hosts.Server : _lab.Hosts.Client;
         Cut(cut, replicaSide == Side.Pronghorn && masterSide == Side.Pronghorn);
