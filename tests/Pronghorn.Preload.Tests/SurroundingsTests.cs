@@ -71,7 +71,7 @@ public sealed class SurroundingsTests(HostsFixture fixture)
         File.WriteAllText(
             source,
             "__attribute__((section(\"xdp\"))) int pass(void *context) { return 2; }\n"
-            + "char license[] __attribute__((section(\"license\"))) = \"GPL\";\n");
+            + "char terms[] __attribute__((section(\"license\"))) = \"GPL\";\n");
         LabCommand.Run("clang", "-O2", "-target", "bpf", "-c", source, "-o", compiled);
         fixture.Hosts.Server.Run("ip", "link", "set", TwoHosts.Interface, "xdp", "obj", compiled, "sec", "xdp");
         try
