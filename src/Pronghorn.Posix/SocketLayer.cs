@@ -43,6 +43,7 @@ public sealed partial class SocketLayer : IDisposable
     private readonly NetworkStack _stack;
     private readonly TcpEngine _tcp;
     private readonly Slab<SocketRecord> _sockets;
+    private static readonly Duration s_flushPause = Duration.FromMicroseconds(50);
     private static readonly Duration s_retryFlush = Duration.FromMilliseconds(1);
 
     private readonly TcpEvent[] _events = new TcpEvent[EventBatch];
@@ -50,6 +51,7 @@ public sealed partial class SocketLayer : IDisposable
     // By descriptor: the number of a socket, or minus the number of an epoll set; 0 for neither.
     private readonly NativeArray<int> _descriptors;
     private Instant _now;
+    private Instant _flushAgain;
     private uint _dispatched;
     private bool _finished;
     private Instant _polledAt;
@@ -99,9 +101,12 @@ public sealed partial class SocketLayer : IDisposable
         round.Events = _tcp.HasEvents ? DispatchEvents() : 0;
         _dispatched += (uint)round.Events;
         round.Dispatched = _dispatched;
-        if (_driver.HasPending)
+        if (_driver.HasPending && now >= _flushAgain)
         {
             Flush();
+
+            // A device that is down takes nothing: do not ask it in every turn of a spin.
+            _flushAgain = _driver.HasPending ? now + s_flushPause : now;
         }
 
         round.NextDeadline = Instant.Earlier(_stack.NextDeadline, _driver.NextDeadline);
