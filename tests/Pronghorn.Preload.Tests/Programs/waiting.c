@@ -129,29 +129,37 @@ CASE(select_mixes_all_kinds)
     FAILS(select(count, &reading, NULL, NULL, &limit), EINVAL);
 }
 
+// Again and again: one that comes before the call has begun, on a busy machine, interrupts nothing.
+static void alarm_often(int milliseconds, int flags)
+{
+    struct itimerval timer = {.it_value = {.tv_usec = milliseconds * 1000}, .it_interval = {.tv_usec = milliseconds * 1000}};
+    alarm_soon(milliseconds, flags);
+    EQUAL(setitimer(ITIMER_REAL, &timer, NULL), 0);
+}
+
 CASE(signals_interrupt_what_blocks)
 {
     static uint8_t buffer[1 << 20];
     char byte;
     int fd = accepted(1);
     int listener = listening(base_port + 3);
-    alarm_soon(20, 0);
+    alarm_often(20, 0);
     FAILS(read(fd, &byte, 1), EINTR);
-    alarm_soon(20, 0);
+    alarm_often(20, 0);
     FAILS(recv(fd, &byte, 1, MSG_WAITALL), EINTR);
-    alarm_soon(20, 0);
+    alarm_often(20, 0);
     FAILS(accept(listener, NULL, NULL), EINTR);
-    alarm_soon(20, 0);
+    alarm_often(20, 0);
     ssize_t sent;
     while ((sent = write(fd, buffer, sizeof buffer)) > 0)
     {
-        alarm_soon(20, 0);
+        alarm_often(20, 0);
     }
 
     CHECK(sent == -1 && errno == EINTR);
     struct sockaddr_in nowhere = address_of("10.0.0.79", base_port);
     int connecting = socket(AF_INET, SOCK_STREAM, 0);
-    alarm_soon(20, 0);
+    alarm_often(20, 0);
     FAILS(connect(connecting, (struct sockaddr *)&nowhere, sizeof nowhere), EINTR);
     CHECK(alarms >= 5);
 }
@@ -160,23 +168,23 @@ CASE(signals_interrupt_waiting_even_with_restart)
 {
     int fd = accepted(1);
     struct pollfd one = {.fd = fd, .events = POLLIN};
-    alarm_soon(20, SA_RESTART);
+    alarm_often(20, SA_RESTART);
     FAILS(poll(&one, 1, 5000), EINTR);
-    alarm_soon(20, SA_RESTART);
+    alarm_often(20, SA_RESTART);
     FAILS(poll(&one, 1, -1), EINTR);
     fd_set reading;
     FD_ZERO(&reading);
     FD_SET(fd, &reading);
-    alarm_soon(20, SA_RESTART);
+    alarm_often(20, SA_RESTART);
     FAILS(select(fd + 1, &reading, NULL, NULL, NULL), EINTR);
     int epoll = epoll_create1(0);
     struct epoll_event event;
     watch(epoll, fd, EPOLLIN);
-    alarm_soon(20, SA_RESTART);
+    alarm_often(20, SA_RESTART);
     FAILS(epoll_wait(epoll, &event, 1, 5000), EINTR);
-    alarm_soon(20, SA_RESTART);
+    alarm_often(20, SA_RESTART);
     FAILS(epoll_wait(epoll, &event, 1, -1), EINTR);
-    EQUAL(alarms, 5);
+    CHECK(alarms >= 5);
 }
 
 CASE(restarted_calls_go_on)
@@ -202,7 +210,7 @@ CASE(calls_with_a_timeout_are_not_restarted)
     struct timeval limit = {.tv_sec = 5};
     int fd = accepted(1);
     EQUAL(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
-    alarm_soon(20, SA_RESTART);
+    alarm_often(20, SA_RESTART);
     FAILS(read(fd, &byte, 1), EINTR);
 }
 
