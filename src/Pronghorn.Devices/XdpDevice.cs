@@ -19,6 +19,9 @@ namespace Pronghorn.Devices;
 /// </remarks>
 public sealed partial class XdpDevice : IDisposable
 {
+    /// <summary>The most that <see cref="GetDescriptors"/> writes: of the program 5, of each queue 1, and the set of them.</summary>
+    public const int MaximumDescriptors = 6 + MaximumQueues;
+
     private const byte ProtocolTcp = 6;
 
     private readonly UmemRegion _region;

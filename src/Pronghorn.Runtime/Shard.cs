@@ -17,6 +17,9 @@ namespace Pronghorn.Runtime;
 /// <remarks>One thread at a time. After <see cref="Open"/> nothing is allocated on the managed heap.</remarks>
 public sealed class Shard : IDisposable
 {
+    /// <summary>The most descriptors that a shard holds: one a queue, and those of the steering program and the mirror.</summary>
+    public const int DescriptorLimit = XdpDevice.MaximumDescriptors + 1;
+
     private const int BatchSize = 64;
 
     // More in one round would let packets that still arrive keep the program waiting for those that are here.
@@ -202,6 +205,23 @@ public sealed class Shard : IDisposable
         }
 
         return all;
+    }
+
+    /// <summary>
+    /// Writes the descriptors that this shard holds open: those of the device (program, maps, link, sockets, and the set of
+    /// several sockets), and the mirror's netlink socket. The program around it must not close them; a forked child must.
+    /// </summary>
+    /// <param name="descriptors">Where to write; <see cref="DescriptorLimit"/> elements always suffice.</param>
+    /// <returns>How many were written.</returns>
+    public int GetDescriptors(Span<int> descriptors)
+    {
+        int count = Device.GetDescriptors(descriptors);
+        if (count < descriptors.Length)
+        {
+            descriptors[count++] = Mirror.FileDescriptor;
+        }
+
+        return count;
     }
 
     /// <inheritdoc/>
