@@ -4,16 +4,22 @@ using System.IO;
 using System.Runtime.ExceptionServices;
 using System.Threading;
 using Microsoft.Win32.SafeHandles;
-using Pronghorn.Lab;
 using Pronghorn.Linux.Interop;
 
-namespace Pronghorn.Devices.Tests;
+namespace Pronghorn.Lab;
 
 /// <summary>Runs code in a network namespace: on a thread that enters it, runs, and ends.</summary>
-internal static class NamespaceThread
+public static class NamespaceThread
 {
+    /// <summary>Runs code in a namespace and waits for it.</summary>
+    /// <param name="place">The namespace.</param>
+    /// <param name="code">What to run; sockets that it opens stay in the namespace.</param>
+    /// <returns>What the code returns; what it throws is thrown here.</returns>
+    /// <exception cref="LabException">The namespace cannot be entered.</exception>
     public static T Run<T>(NetworkNamespace place, Func<T> code)
     {
+        ArgumentNullException.ThrowIfNull(place);
+        ArgumentNullException.ThrowIfNull(code);
         T? result = default;
         ExceptionDispatchInfo? failure = null;
         var thread = new Thread(() =>
@@ -23,7 +29,9 @@ internal static class NamespaceThread
                 Enter(place);
                 result = code();
             }
+#pragma warning disable CA1031 // It is thrown again, on the thread that waits.
             catch (Exception exception)
+#pragma warning restore CA1031
             {
                 failure = ExceptionDispatchInfo.Capture(exception);
             }
@@ -40,7 +48,7 @@ internal static class NamespaceThread
         int result = Libc.EnterNetworkNamespace((int)file.DangerousGetHandle());
         if (result < 0)
         {
-            throw new IOException($"setns to {place.Name} failed with {result}.");
+            throw new LabException($"setns to {place.Name} failed with {result} (errno(3)); this needs root");
         }
     }
 }
