@@ -18,4 +18,7 @@ public enum IpProtocol : byte
 
     /// <summary>ICMPv6 (RFC 4443).</summary>
     IcmpV6 = 58,
+
+    /// <summary>SCTP (RFC 9260).</summary>
+    Sctp = 132,
 }
