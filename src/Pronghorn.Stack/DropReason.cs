@@ -70,10 +70,10 @@ public enum DropReason : byte
     /// <summary>TCP: SYN on an open connection, RFC 5961 4.</summary>
     TcpUnexpectedSyn,
 
-    /// <summary>TCP: SYN when the accept queue is full.</summary>
+    /// <summary>TCP: a SYN, or the end of a handshake, when the accept queue is full (Linux: ListenOverflows).</summary>
     TcpAcceptQueueFull,
 
-    /// <summary>TCP: SYN when too many handshakes are open.</summary>
+    /// <summary>TCP: SYN when too many handshakes are open and cookies are off (Linux: TCPReqQFullDrop).</summary>
     TcpSynQueueFull,
 
     /// <summary>TCP: no free connection record.</summary>

@@ -28,10 +28,9 @@ public static class Limits
     /// <summary>Listeners.</summary>
     public const int MaximumListeners = 4096;
 
-    /// <summary>Connections of one listener whose handshake is not finished (Linux: tcp_max_syn_backlog).</summary>
-    public const int MaximumSynQueue = 4096;
-
-    /// <summary>Largest accept queue (Linux: net.core.somaxconn).</summary>
+    /// <summary>
+    /// Largest accept queue (Linux: net.core.somaxconn), and as in Linux also the most handshakes that a listener has open.
+    /// </summary>
     public const int MaximumBacklog = 4096;
 
     /// <summary>Out-of-order frames kept by a connection.</summary>
@@ -102,6 +101,9 @@ public static class Limits
 
     /// <summary>Delayed acknowledgment (Linux: TCP_DELACK_MIN; RFC 9293 MUST-59 allows up to 500 ms).</summary>
     public static readonly Duration DelayedAck = Duration.FromMilliseconds(40);
+
+    /// <summary>How long after the last SYN cookie acknowledgments are looked at for one (Linux: TCP_SYNCOOKIE_VALID).</summary>
+    public static readonly Duration CookieLife = Duration.FromSeconds(120);
 
     /// <summary>TIME_WAIT (Linux: TCP_TIMEWAIT_LEN).</summary>
     public static readonly Duration TimeWait = Duration.FromSeconds(60);

@@ -42,6 +42,15 @@ public enum Counter : byte
     /// <summary>Handshakes that failed.</summary>
     TcpAttemptFails,
 
+    /// <summary>SYN cookies sent (Linux: SyncookiesSent).</summary>
+    TcpSynCookiesSent,
+
+    /// <summary>Valid SYN cookies that came back (Linux: SyncookiesRecv).</summary>
+    TcpSynCookiesReceived,
+
+    /// <summary>Acknowledgments that no cookie explains, at a listener that gave out some (Linux: SyncookiesFailed).</summary>
+    TcpSynCookiesFailed,
+
     /// <summary>Retransmission time-outs.</summary>
     TcpTimeouts,
 

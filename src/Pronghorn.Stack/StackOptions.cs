@@ -45,6 +45,11 @@ public sealed class StackOptions
     /// <summary>Congestion control of connections that choose none.</summary>
     public CongestionAlgorithm Congestion { get; init; } = CongestionAlgorithm.Cubic;
 
+    /// <summary>
+    /// Answer SYNs by cookie when a listener's queue of handshakes is full (Linux: tcp_syncookies=1); otherwise drop them.
+    /// </summary>
+    public bool UseSynCookies { get; init; } = true;
+
     /// <summary>Negotiate SACK (RFC 2018).</summary>
     public bool UseSack { get; init; } = true;
 

@@ -108,11 +108,12 @@ public sealed partial class TcpEngine
         tcb.ReceiveMss = Math.Min(tcb.SendMss, Limits.DefaultMss);
     }
 
-    private static byte ReceiveShiftFor(int receiveBuffer)
+    private static byte ReceiveShiftFor(in SocketSettings settings)
     {
         // Room for what tuning may grow to; an explicit SO_RCVBUF keeps to itself.
+        int largest = settings.ReceiveBuffer > 0 ? settings.ReceiveBuffer : Limits.MaximumReceiveBuffer;
         int shift = 0;
-        while (shift < Limits.MaximumWindowShift && (65535L << shift) < receiveBuffer)
+        while (shift < Limits.MaximumWindowShift && (65535L << shift) < largest)
         {
             shift++;
         }
@@ -123,15 +124,10 @@ public sealed partial class TcpEngine
     /// <summary>Where a successor in TIME_WAIT begins at least: beyond any window of its predecessor (Linux: the same 65537).</summary>
     private static SeqNumber IssFloor(in TransmissionControlBlock tcb) => tcb.SndNxt + 65537;
 
-    private void InitializeSending(ref TransmissionControlBlock tcb, SeqNumber? issFloor)
+    private void InitializeSending(ref TransmissionControlBlock tcb, SeqNumber iss)
     {
-        tcb.TsOffset = NewTimestampOffset(tcb);
-        tcb.Iss = NewIss(tcb);
-        if (issFloor is { } floor && tcb.Iss < floor)
-        {
-            tcb.Iss = floor;
-        }
-
+        tcb.TsOffset = NewTimestampOffset(tcb.Local, tcb.LocalPort, tcb.Remote, tcb.RemotePort);
+        tcb.Iss = iss;
         tcb.SndUna = tcb.Iss;
         tcb.SmallEnd = tcb.Iss;
         tcb.SndNxt = tcb.Iss + 1;
@@ -141,8 +137,7 @@ public sealed partial class TcpEngine
         tcb.UndoMarker = tcb.Iss;
         tcb.RackEnd = tcb.Iss;
         tcb.RackDsackRound = tcb.Iss;
-        int largest = tcb.Settings.ReceiveBuffer > 0 ? tcb.Settings.ReceiveBuffer : Limits.MaximumReceiveBuffer;
-        tcb.RcvWindShift = _options.UseWindowScale ? ReceiveShiftFor(largest) : (byte)0;
+        tcb.RcvWindShift = _options.UseWindowScale ? ReceiveShiftFor(tcb.Settings) : (byte)0;
     }
 
     /// <summary>Both SYNs are acknowledged.</summary>

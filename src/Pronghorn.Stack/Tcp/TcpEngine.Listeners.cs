@@ -42,6 +42,7 @@ public sealed partial class TcpEngine
         listener.Port = port;
         listener.Tag = tag;
         listener.Settings = inherited;
+        listener.OverflowedAt = Instant.Never;
         listener.PortNext = _portListeners[port];
         _portListeners[port] = id;
         SetBacklog(id, backlog);
@@ -137,8 +138,12 @@ public sealed partial class TcpEngine
     {
         if (segment.Is(TcpFlags.Ack))
         {
-            _counters.Drop(DropReason.TcpNoSocket);
-            SendResetFor(segment);
+            if (!FinishWithCookie(listener, ref segment))
+            {
+                _counters.Drop(DropReason.TcpNoSocket);
+                SendResetFor(segment);
+            }
+
             return;
         }
 
@@ -156,33 +161,53 @@ public sealed partial class TcpEngine
             return;
         }
 
-        if (record.SynCount >= Math.Min(Math.Max(record.Backlog * 2, 128), Limits.MaximumSynQueue))
+        // What succeeds a TIME_WAIT must begin beyond it, which a cookie cannot see to: it goes into the queue (as Linux).
+        if (record.SynCount > record.Backlog && issFloor == null)
         {
-            _counters.Drop(DropReason.TcpSynQueueFull);
+            if (_options.UseSynCookies)
+            {
+                SendCookie(ref record, segment);
+            }
+            else
+            {
+                _counters.Drop(DropReason.TcpSynQueueFull);
+            }
+
             return;
         }
 
-        int id = Create(
-            segment.Destination, segment.DestinationPort, segment.Source, segment.SourcePort, record.Settings);
+        int id = OpenPassive(listener, segment, null, issFloor);
+        if (id != 0)
+        {
+            ref TransmissionControlBlock tcb = ref _connections[id];
+            SendSyn(id, ref tcb);
+            StartRetransmitTimer(id, ref tcb);
+        }
+    }
+
+    /// <summary>Makes a record in SYN_RECEIVED; 0 when none is free.</summary>
+    private int OpenPassive(int listener, in TcpSegment syn, SeqNumber? iss, SeqNumber? issFloor = null)
+    {
+        ref TcpListener record = ref _listeners[listener];
+        int id = Create(syn.Destination, syn.DestinationPort, syn.Source, syn.SourcePort, record.Settings);
         if (id == 0)
         {
-            return;
+            return 0;
         }
 
         _counters.Add(Counter.TcpPassiveOpens);
-        _stack.LearnFromSyn(segment, _now);
+        _stack.LearnFromSyn(syn, _now);
         ref TransmissionControlBlock tcb = ref _connections[id];
         tcb.Listener = listener;
         tcb.Flags |= TcbFlags.Passive;
-        tcb.InterfaceId = segment.InterfaceId;
+        tcb.InterfaceId = syn.InterfaceId;
         record.SynCount++;
-        tcb.PathMtu = _stack.PathMtuOf(tcb.Remote, segment.InterfaceId);
-        InitializeSending(ref tcb, issFloor);
-        TakeSyn(ref tcb, segment);
+        tcb.PathMtu = _stack.PathMtuOf(tcb.Remote, syn.InterfaceId);
+        InitializeSending(ref tcb, iss ?? NewIss(tcb, issFloor));
+        TakeSyn(ref tcb, syn);
         tcb.State = TcpState.SynReceived;
         tcb.LastSentAt = _now;
-        SendSyn(id, ref tcb);
-        StartRetransmitTimer(id, ref tcb);
+        return id;
     }
 
     private bool EnterAcceptQueue(int id, ref TransmissionControlBlock tcb)

@@ -242,11 +242,13 @@ public sealed partial class TcpEngine
         return (ushort)(window >> shift);
     }
 
-    private int AdvertisedMss(in TransmissionControlBlock tcb)
+    private int AdvertisedMss(in TransmissionControlBlock tcb) => AdvertisedMss(tcb.PathMtu, tcb.Settings);
+
+    private int AdvertisedMss(int pathMtu, in SocketSettings settings)
     {
-        int mss = tcb.PathMtu - NetworkHeaderLength - TcpHeader.MinimumLength;
+        int mss = pathMtu - NetworkHeaderLength - TcpHeader.MinimumLength;
         mss = Math.Min(mss, _frames.FrameSize - Limits.TransmitHeadroom);
-        return tcb.Settings.MaximumSegmentSize > 0 ? Math.Min(mss, tcb.Settings.MaximumSegmentSize) : mss;
+        return settings.MaximumSegmentSize > 0 ? Math.Min(mss, settings.MaximumSegmentSize) : mss;
     }
 
     /// <summary>Sets SendMss from the path, the peer's option and ours (RFC 9293 3.7.1, MUST-16).</summary>
@@ -307,20 +309,28 @@ public sealed partial class TcpEngine
             header.Flags = TcpFlags.Rst | TcpFlags.Ack;
         }
 
+        _counters.Add(Counter.TcpOutRsts);
+        SendStateless(segment, frame, header, SocketSettings.Default.Ttl, 0);
+    }
+
+    /// <summary>
+    /// Answers a segment back the way it came: there is no connection whose path could be looked up, and the sender is real
+    /// or nobody.
+    /// </summary>
+    private void SendStateless(in TcpSegment segment, int frame, in TcpHeader header, byte ttl, byte typeOfService)
+    {
         Span<byte> span = _frames.GetSpan(frame);
-        const int Start = Limits.TransmitHeadroom - TcpHeader.MinimumLength - NetworkHeaderLength - LinkHeaderLength;
-        Span<byte> tcp = span.Slice(Limits.TransmitHeadroom - TcpHeader.MinimumLength, TcpHeader.MinimumLength);
+        int length = header.HeaderLength;
+        int start = Limits.TransmitHeadroom - length - NetworkHeaderLength - LinkHeaderLength;
+        Span<byte> tcp = span.Slice(Limits.TransmitHeadroom - length, length);
         header.Write(tcp);
         TcpHeader.WriteChecksum(tcp, segment.Destination, segment.Source);
         Ipv4Header.Write(
-            span.Slice(Start + LinkHeaderLength, NetworkHeaderLength),
-            segment.Destination, segment.Source, IpProtocol.Tcp, tcp.Length, 0, 64, 0, dontFragment: true);
-
-        // Back the way it came: there is no connection whose path could be looked up, and the sender is real or nobody.
-        _stack.WriteLinkHeader(span[Start..], segment.InterfaceId, segment.SourceMac, EtherType.Ipv4);
-        _counters.Add(Counter.TcpOutRsts);
+            span.Slice(start + LinkHeaderLength, NetworkHeaderLength),
+            segment.Destination, segment.Source, IpProtocol.Tcp, length, 0, ttl, typeOfService, dontFragment: true);
+        _stack.WriteLinkHeader(span[start..], segment.InterfaceId, segment.SourceMac, EtherType.Ipv4);
         _counters.Add(Counter.TcpOutSegs);
-        _stack.Enqueue(segment.InterfaceId, frame, Start, Limits.TransmitHeadroom - Start);
+        _stack.Enqueue(segment.InterfaceId, frame, start, Limits.TransmitHeadroom - start);
     }
 
     /// <summary>RFC 5961 7: challenge ACKs are limited, over all connections, so that they tell an attacker little.</summary>

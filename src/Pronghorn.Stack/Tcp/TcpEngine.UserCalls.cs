@@ -62,7 +62,7 @@ public sealed partial class TcpEngine
         tcb.Tag = tag;
         tcb.InterfaceId = interfaceId;
         tcb.PathMtu = _stack.PathMtuOf(remote, interfaceId);
-        InitializeSending(ref tcb, issFloor);
+        InitializeSending(ref tcb, NewIss(tcb, issFloor));
         tcb.State = TcpState.SynSent;
         tcb.LastSentAt = now;
         SendSyn(id, ref tcb);

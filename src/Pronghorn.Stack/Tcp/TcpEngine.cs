@@ -31,6 +31,7 @@ public sealed partial class TcpEngine : IDisposable
     private readonly PathEpoch _epoch;
     private readonly FlowHash _flowHash;
     private readonly SipHash _isnHash;
+    private readonly SynCookies _cookies;
     private Instant _now;
     private int _recycleCursor;
 
@@ -52,6 +53,7 @@ public sealed partial class TcpEngine : IDisposable
 
         // Different keys, so that a hash seen in one use says nothing about the other.
         _isnHash = new SipHash(~options.Secret1, options.Secret0 + 0x9e3779b97f4a7c15);
+        _cookies = new SynCookies(~options.Secret0, options.Secret1 + 0xd6e8feb86659fd93);
     }
 
     /// <summary>Number of connection records in use, TIME_WAIT included.</summary>
@@ -168,18 +170,20 @@ public sealed partial class TcpEngine : IDisposable
     }
 
     /// <summary>RFC 6528: a keyed hash of the four-tuple plus a clock of 4 microseconds (RFC 9293 3.4.1).</summary>
-    private SeqNumber NewIss(in TransmissionControlBlock tcb)
+    private SeqNumber NewIss(in TransmissionControlBlock tcb, SeqNumber? floor)
     {
         ulong hash = _isnHash.Hash(tcb.Local, tcb.LocalPort, tcb.Remote, tcb.RemotePort);
-        return new SeqNumber((uint)hash + (uint)(_now.Nanoseconds / 4000));
+        SeqNumber iss = new((uint)hash + (uint)(_now.Nanoseconds / 4000));
+        return floor is { } least && iss < least ? least : iss;
     }
 
     /// <summary>Per-connection offset of the timestamp clock, so that it tells nothing of the host's uptime.</summary>
-    private uint NewTimestampOffset(in TransmissionControlBlock tcb) =>
-        (uint)(_isnHash.Hash(tcb.Local, tcb.LocalPort, tcb.Remote, tcb.RemotePort) >> 32);
+    private uint NewTimestampOffset(in IpAddress local, ushort localPort, in IpAddress remote, ushort remotePort) =>
+        (uint)(_isnHash.Hash(local, localPort, remote, remotePort) >> 32);
 
-    private uint TimestampNow(in TransmissionControlBlock tcb) =>
-        (uint)(_now.Nanoseconds / 1_000_000) + tcb.TsOffset;
+    private uint TimestampClock() => (uint)(_now.Nanoseconds / 1_000_000);
+
+    private uint TimestampNow(in TransmissionControlBlock tcb) => TimestampClock() + tcb.TsOffset;
 
     /// <summary>The connection is over. The record stays for its user, or goes when there is none.</summary>
     private void Finish(int id, ref TransmissionControlBlock tcb, TcpError error)

@@ -21,6 +21,9 @@ public struct TcpListener
     /// <summary>Handshakes under way.</summary>
     public int SynCount;
 
+    /// <summary>When a SYN cookie was last given out; <see cref="Instant.Never"/> before the first.</summary>
+    public Instant OverflowedAt;
+
     /// <summary>What the user attached.</summary>
     public nint Tag;
 

@@ -79,16 +79,17 @@ public sealed class ListenerTests
     [Fact]
     public void TooManyOpenHandshakes_SynIsDropped()
     {
-        using var net = new TcpFixture(new StackOptions { MaximumConnections = 1000 });
+        // As Linux 6.18 with tcp_syncookies=0: a backlog of four holds five open handshakes.
+        using var net = new TcpFixture(new StackOptions { MaximumConnections = 1000, UseSynCookies = false });
         Listen(net, 4);
         for (int i = 0; i < 200; i++)
         {
             Syn(net, (ushort)(2000 + i));
         }
 
-        Assert.Equal(128, net.ExpectAll().Count);
-        Assert.Equal(72, net.Stack.Counters[DropReason.TcpSynQueueFull]);
-        Assert.Equal(128, net.Tcp.ConnectionCount);
+        Assert.Equal(5, net.ExpectAll().Count);
+        Assert.Equal(195, net.Stack.Counters[DropReason.TcpSynQueueFull]);
+        Assert.Equal(5, net.Tcp.ConnectionCount);
         net.Advance(Duration.FromSeconds(120));
         Assert.Equal(0, net.Tcp.ConnectionCount);
         net.ExpectAll();
