@@ -155,7 +155,11 @@ public sealed class KernelMirror : IDisposable
         {
             _stack.Neighbors.Set(neighbor.Interface, neighbor.Address, neighbor.Mac);
         }
-        else if (removed || neighbor.HasFailed)
+        else if (neighbor.HasFailed && !removed)
+        {
+            _stack.Neighbors.Fail(neighbor.Interface, neighbor.Address);
+        }
+        else if (removed)
         {
             _stack.Neighbors.Remove(neighbor.Interface, neighbor.Address);
         }

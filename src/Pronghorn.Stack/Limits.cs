@@ -22,6 +22,9 @@ public static class Limits
     /// <summary>Neighbours that are known (Linux: gc_thresh3 is 1024 per family).</summary>
     public const int MaximumNeighbors = 16384;
 
+    /// <summary>Neighbours known only from frames that they sent, among <see cref="MaximumNeighbors"/>.</summary>
+    public const int MaximumLearntNeighbors = 1024;
+
     /// <summary>Resolution requests that wait to be taken by the runtime.</summary>
     public const int MaximumNeighborRequests = 256;
 

@@ -26,7 +26,7 @@ public sealed partial class NetworkStack
             case EtherType.Ipv4:
                 return Ipv4Arrives(packet, ethernet, interfaceId, now);
             case EtherType.Arp when _options.NeighborMode == NeighborMode.Standalone:
-                ArpArrives(ethernet.Payload, interfaceId);
+                ArpArrives(ethernet.Payload, interfaceId, now);
                 return false;
             default:
                 Counters.Drop(DropReason.EtherTypeUnknown);
@@ -150,10 +150,7 @@ public sealed partial class NetworkStack
         }
 
         IpAddress nextHop = route.Gateway.IsAny ? segment.Source : route.Gateway;
-        if (!Neighbors.TryResolve(route.InterfaceId, nextHop, now, out _))
-        {
-            Neighbors.Set(route.InterfaceId, nextHop, segment.SourceMac);
-        }
+        Neighbors.Learn(route.InterfaceId, nextHop, segment.SourceMac, _options.NeighborMode == NeighborMode.Kernel, now);
     }
 
     private void IcmpArrives(Ipv4View ip, MacAddress sourceMac, int interfaceId)

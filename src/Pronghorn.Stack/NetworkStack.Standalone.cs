@@ -8,7 +8,7 @@ namespace Pronghorn.Stack;
 /// <content>What the kernel does for us elsewhere: ARP (RFC 826) and echo (RFC 792), on a device with no kernel behind it.</content>
 public sealed partial class NetworkStack
 {
-    private void ArpArrives(ReadOnlySpan<byte> payload, int interfaceId)
+    private void ArpArrives(ReadOnlySpan<byte> payload, int interfaceId, Instant now)
     {
         if (!ArpView.TryParse(payload, out ArpView arp))
         {
@@ -21,7 +21,7 @@ public sealed partial class NetworkStack
         // RFC 826: update what is known, but take in newcomers only when they speak to us.
         if (forUs || Neighbors.IsKnown(interfaceId, arp.SenderIp))
         {
-            Neighbors.Set(interfaceId, arp.SenderIp, arp.SenderMac);
+            Neighbors.Update(interfaceId, arp.SenderIp, arp.SenderMac, now);
             NoticePathChanges();
         }
 

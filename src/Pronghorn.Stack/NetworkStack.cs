@@ -30,9 +30,9 @@ public sealed partial class NetworkStack : IDisposable
         ArgumentNullException.ThrowIfNull(frames);
         _options = options;
         _frames = frames;
-        Interfaces = new InterfaceTable(_epoch);
-        Routes = new RouteTable(_epoch);
-        Neighbors = new NeighborTable(_epoch);
+        Interfaces = new InterfaceTable(_epoch, Counters);
+        Routes = new RouteTable(_epoch, Counters);
+        Neighbors = new NeighborTable(_epoch, Counters, options.Secret0, options.Secret1);
         Tcp = new TcpEngine(this, options, frames, Counters, _epoch);
     }
 
@@ -194,14 +194,7 @@ public sealed partial class NetworkStack : IDisposable
     /// <summary>Interface and next hop's link address for a destination.</summary>
     internal PathResult ResolvePath(in IpAddress destination, int hint, Instant now)
     {
-        int interfaceId = hint;
-        IpAddress nextHop = destination;
-        if (Routes.TryLookup(destination, out Route route))
-        {
-            interfaceId = route.InterfaceId;
-            nextHop = route.Gateway.IsAny ? destination : route.Gateway;
-        }
-        else
+        if (!TryFindNextHop(destination, out int interfaceId, out IpAddress nextHop))
         {
             return new PathResult(PathStatus.NoRoute, hint, default);
         }
@@ -214,6 +207,20 @@ public sealed partial class NetworkStack : IDisposable
         return Neighbors.TryResolve(interfaceId, nextHop, now, out MacAddress mac)
             ? new PathResult(PathStatus.Resolved, interfaceId, mac)
             : new PathResult(PathStatus.NeighborUnresolved, interfaceId, default);
+    }
+
+    /// <summary>Whether the next hop to a destination was given up, and those who wait for it were not told yet.</summary>
+    internal bool HasNextHopFailed(in IpAddress destination) =>
+        TryFindNextHop(destination, out int interfaceId, out IpAddress nextHop) && Neighbors.IsFailed(interfaceId, nextHop);
+
+    /// <summary>A destination does not answer: has the kernel look whether the next hop is still there.</summary>
+    internal void VerifyNextHop(in IpAddress destination, Instant now)
+    {
+        if (_options.NeighborMode == NeighborMode.Kernel
+            && TryFindNextHop(destination, out int interfaceId, out IpAddress nextHop))
+        {
+            Neighbors.Verify(interfaceId, nextHop, now);
+        }
     }
 
     internal bool HasTransmitRoom(int interfaceId)
@@ -246,6 +253,14 @@ public sealed partial class NetworkStack : IDisposable
 
         Counters.Add(Counter.FramesOut);
         Counters.Add(Counter.BytesOut, length);
+    }
+
+    private bool TryFindNextHop(in IpAddress destination, out int interfaceId, out IpAddress nextHop)
+    {
+        bool found = Routes.TryLookup(destination, out Route route);
+        interfaceId = route.InterfaceId;
+        nextHop = route.Gateway.IsAny ? destination : route.Gateway;
+        return found;
     }
 
     private TransmitQueue? FindDevice(int interfaceId)

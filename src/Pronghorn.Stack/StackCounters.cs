@@ -108,6 +108,21 @@ public enum Counter : byte
     /// <summary>Receive windows kept small because frames were short.</summary>
     MemoryPressure,
 
+    /// <summary>Neighbours that the kernel asked for in vain while somebody waited for them.</summary>
+    NeighborsFailed,
+
+    /// <summary>Neighbours not taken in because the table was full.</summary>
+    NeighborsRefused,
+
+    /// <summary>Neighbours known only from frames, or asked for, that gave way to newer ones.</summary>
+    NeighborsEvicted,
+
+    /// <summary>Requests for neighbours not passed on because too many waited; they are made again after a second.</summary>
+    NeighborRequestsDropped,
+
+    /// <summary>Interfaces, addresses and routes of the kernel not taken in because a table was full.</summary>
+    RoutingEntriesRefused,
+
     /// <summary>The number of counters; not a counter.</summary>
     Count,
 }

@@ -38,7 +38,13 @@ public sealed class RouteTable : IDisposable
 
     private readonly PathEpoch _epoch;
 
-    internal RouteTable(PathEpoch epoch) => _epoch = epoch;
+    private readonly StackCounters _counters;
+
+    internal RouteTable(PathEpoch epoch, StackCounters counters)
+    {
+        _epoch = epoch;
+        _counters = counters;
+    }
 
     /// <summary>Changes with every change of the table.</summary>
     public int Generation
@@ -63,6 +69,7 @@ public sealed class RouteTable : IDisposable
         {
             if (_count >= Limits.MaximumRoutes || !_routes.EnsureLength(_count + 1))
             {
+                _counters.Add(Counter.RoutingEntriesRefused);
                 return false;
             }
 

@@ -44,7 +44,13 @@ public sealed class InterfaceTable : IDisposable
 
     private readonly PathEpoch _epoch;
 
-    internal InterfaceTable(PathEpoch epoch) => _epoch = epoch;
+    private readonly StackCounters _counters;
+
+    internal InterfaceTable(PathEpoch epoch, StackCounters counters)
+    {
+        _epoch = epoch;
+        _counters = counters;
+    }
 
     /// <summary>Changes with every change of the table.</summary>
     public int Generation
@@ -78,6 +84,7 @@ public sealed class InterfaceTable : IDisposable
 
         if (_interfaceCount >= Limits.MaximumInterfaces || !_interfaces.EnsureLength(_interfaceCount + 1))
         {
+            _counters.Add(Counter.RoutingEntriesRefused);
             return false;
         }
 
@@ -130,6 +137,7 @@ public sealed class InterfaceTable : IDisposable
 
         if (_addressCount >= Limits.MaximumInterfaces * 4 || !_addresses.EnsureLength(_addressCount + 1))
         {
+            _counters.Add(Counter.RoutingEntriesRefused);
             return false;
         }
 

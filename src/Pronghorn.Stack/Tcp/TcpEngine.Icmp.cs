@@ -15,10 +15,9 @@ internal enum IcmpMeaning : byte
     TimeExceeded,
 }
 
-/// <content>ICMP errors, path MTU, paths that become known, senders that waited for frames.</content>
+/// <content>ICMP errors, path MTU, senders that waited for frames.</content>
 public sealed partial class TcpEngine
 {
-    private bool _pathsPending;
     // Each look is a walk over all connections.
     private static readonly Duration s_starvedInterval = Duration.FromMilliseconds(2);
 
@@ -67,8 +66,7 @@ public sealed partial class TcpEngine
         if (tcb.State is TcpState.SynSent or TcpState.SynReceived)
         {
             // Linux gives up an opening connection at once; RFC 1122 4.2.3.9 allows it.
-            _counters.Add(Counter.TcpAttemptFails);
-            Finish(id, ref tcb, error);
+            FailOpening(id, ref tcb, error);
         }
         else
         {
@@ -109,46 +107,6 @@ public sealed partial class TcpEngine
 
         Output(id, ref tcb, OutputMode.Normal);
         RearmRetransmitTimer(id, ref tcb);
-    }
-
-    /// <summary>Routes or neighbours changed: sends at once what waited for a next hop, instead of at the next time-out.</summary>
-    internal void PathsChanged()
-    {
-        if (!_pathsPending)
-        {
-            return;
-        }
-
-        _pathsPending = false;
-        for (int id = 1; id < _connections.UpperBound; id++)
-        {
-            if (!_connections.IsRented(id) || !_connections[id].Has(TcbFlags.PathPending))
-            {
-                continue;
-            }
-
-            ref TransmissionControlBlock tcb = ref _connections[id];
-            if (tcb.State == TcpState.Closed)
-            {
-                continue;
-            }
-
-            if (!ResolvePath(ref tcb))
-            {
-                continue;
-            }
-
-            if (tcb.State is TcpState.SynSent or TcpState.SynReceived)
-            {
-                tcb.LastSentAt = _now;
-                SendSyn(id, ref tcb);
-            }
-            else if (tcb.FlightSize > 0 && tcb.SendHead != NoFrame)
-            {
-                Retransmit(id, ref tcb, tcb.SendHead);
-                Output(id, ref tcb, OutputMode.Normal);
-            }
-        }
     }
 
     /// <summary>When <see cref="WakeStarved"/> wants to look again; never while nobody waits for frames.</summary>

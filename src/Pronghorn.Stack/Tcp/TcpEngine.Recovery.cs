@@ -420,9 +420,8 @@ public sealed partial class TcpEngine
                 || !TransmitNew(id, ref tcb))
             {
                 int last = LastSent(tcb);
-                if (last != NoFrame)
+                if (last != NoFrame && Retransmit(id, ref tcb, last))
                 {
-                    Retransmit(id, ref tcb, last);
                     tcb.Flags |= TcbFlags.LossProbeSent;
                     tcb.LossProbeEnd = tcb.SndNxt;
                 }

@@ -19,14 +19,13 @@ public sealed partial class TcpEngine
     private long _challengeSecond = -1;
 
     /// <summary>Sends a segment of the send queue; its headers are written before the payload, in place.</summary>
-    /// <returns>False when the device's queue is full: nothing was sent.</returns>
+    /// <returns>False when the device's queue is full or there is no path: nothing was sent.</returns>
     private bool TransmitQueued(int id, ref TransmissionControlBlock tcb, int frame)
     {
         ref FrameInfo info = ref _info[frame];
-        info.SentAt = _now;
         if (!ResolvePath(ref tcb))
         {
-            return true;
+            return false;
         }
 
         if (!_stack.HasTransmitRoom(tcb.InterfaceId))
@@ -46,6 +45,7 @@ public sealed partial class TcpEngine
             flags |= TcpFlags.Fin;
         }
 
+        info.SentAt = _now;
         _frames.AddReference(frame);
         TcpOptions options = default;
         FillOptions(ref tcb, ref options, info.Length);
@@ -270,6 +270,18 @@ public sealed partial class TcpEngine
 
     private bool ResolvePathAnew(ref TransmissionControlBlock tcb)
     {
+        PathStatus status = FindPath(ref tcb);
+        if (status == PathStatus.Resolved)
+        {
+            return true;
+        }
+
+        _counters.Drop(status == PathStatus.NoRoute ? DropReason.NoRoute : DropReason.NeighborUnresolved);
+        return false;
+    }
+
+    private PathStatus FindPath(ref TransmissionControlBlock tcb)
+    {
         PathResult path = _stack.ResolvePath(tcb.Remote, tcb.InterfaceId, _now);
         if (path.Status == PathStatus.Resolved)
         {
@@ -277,13 +289,14 @@ public sealed partial class TcpEngine
             tcb.NextHopMac = path.NextHopMac;
             tcb.PathGeneration = _epoch.Value;
             tcb.Flags &= ~TcbFlags.PathPending;
-            return true;
+        }
+        else
+        {
+            tcb.Flags |= TcbFlags.PathPending;
+            _pathsPending = true;
         }
 
-        _counters.Drop(path.Status == PathStatus.NoRoute ? DropReason.NoRoute : DropReason.NeighborUnresolved);
-        tcb.Flags |= TcbFlags.PathPending;
-        _pathsPending = true;
-        return false;
+        return path.Status;
     }
 
     /// <summary>RFC 9293 3.10.7.1: the reset for a segment that belongs to no connection. Never in answer to a reset.</summary>

@@ -143,6 +143,7 @@ public sealed partial class TcpEngine
         }
 
         tcb.Backoff++;
+        _stack.VerifyNextHop(tcb.Remote, _now);
         tcb.TotalRetransmissions++;
         _counters.Add(Counter.TcpRetransSegs);
         SendSyn(id, ref tcb);
@@ -166,6 +167,7 @@ public sealed partial class TcpEngine
         _counters.Add(Counter.TcpTimeouts);
         EnterLoss(ref tcb);
         tcb.Backoff++;
+        _stack.VerifyNextHop(tcb.Remote, _now);
         Output(id, ref tcb, OutputMode.Timeout);
         StartRetransmitTimer(id, ref tcb);
     }

@@ -80,6 +80,19 @@ CASE(connect_again_while_connecting_is_already)
     EQUAL(close(fd), 0);
 }
 
+CASE(connect_to_a_dead_neighbour_is_unreachable)
+{
+    char byte;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    // Nobody has these addresses either; the neighbour code gives up before TCP does.
+    FAILS(attempt(fd, "10.0.0.79", base_port), EHOSTUNREACH);
+    FAILS(recv(fd, &byte, 1, 0), ENOTCONN);
+    int other = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    FAILS(attempt(other, "10.0.0.80", base_port), EINPROGRESS);
+    EQUAL(poll_one(other, POLLIN | POLLOUT, 30000), POLLIN | POLLOUT | POLLERR | POLLHUP);
+    EQUAL(option(other, SOL_SOCKET, SO_ERROR), EHOSTUNREACH);
+}
+
 CASE(connect_ends_with_the_send_timeout)
 {
     struct timeval limit = {.tv_usec = 50000};
