@@ -13,7 +13,7 @@ public enum XdpDeviceError : byte
     /// <summary>There is no interface of that name in this network namespace.</summary>
     InterfaceNotFound,
 
-    /// <summary>A privilege is missing: CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, or root.</summary>
+    /// <summary>A privilege is missing: <see cref="Pronghorn.Linux.RequiredCapabilities.Names"/>, or root.</summary>
     NotPermitted,
 
     /// <summary>The kernel was built without AF_XDP, or is older than 5.4.</summary>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
+using Pronghorn.Linux;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Netlink;
@@ -10,13 +11,14 @@ namespace Pronghorn.Devices;
 /// <summary>The words for what can go wrong when a device is opened.</summary>
 internal static class XdpErrors
 {
-    private const string Privileges = "Run as root, or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF.";
+    private const string Privileges = $"Run as root, or with {RequiredCapabilities.Names}.";
+    private const string Frames = XdpDeviceOptions.FrameCountVariable;
 
     public static XdpOpenResult BadOptions() => new(
         XdpDeviceError.BadOptions,
         Errno.Invalid,
         "frame or ring sizes are out of range",
-        "Use frames of 2048 or 4096 bytes, at least 128 of them, and rings that are powers of two from 64 to 32768.");
+        $"Use frames of 2048 or 4096 bytes, at least 128 of them ({Frames}), and rings that are powers of two from 64 to 32768.");
 
     public static XdpOpenResult InterfaceNotFound(string name) => new(
         XdpDeviceError.InterfaceNotFound,
@@ -28,21 +30,19 @@ internal static class XdpErrors
         XdpDeviceError.MtuTooLarge,
         0,
         Text($"the MTU of {name} is {mtu}, and a frame of {frameSize} bytes holds packets up to {largest}"),
-        frameSize < 4096
-            ? Text($"Set frames of 4096 bytes (up to MTU 3822), or lower it: ip link set {name} mtu {largest}.")
-            : Text($"Lower it: ip link set {name} mtu {largest}."));
+        Text($"Lower it: ip link set {name} mtu {largest}."));
 
     public static XdpOpenResult TooManyQueues(string name, int queues, int largest) => new(
         XdpDeviceError.TooManyQueues,
         0,
         Text($"{name} has {queues} receive queues, and at most {largest} can be served with these frames"),
-        $"Use fewer queues (ethtool -L {name} combined 1) or more frames.");
+        $"Use fewer queues (ethtool -L {name} combined 1) or more frames ({Frames}).");
 
     public static XdpOpenResult OutOfMemory(string name, int result, long bytes) => new(
         XdpDeviceError.OutOfMemory,
         -result,
         Text($"{bytes >> 20} MiB of frames for {name} could not be mapped (error {-result})"),
-        "Use fewer frames.");
+        $"Use fewer frames ({Frames}).");
 
     public static XdpOpenResult Failed(string name, int result, string action) => new(
         XdpDeviceError.Failed,
@@ -102,7 +102,8 @@ internal static class XdpErrors
                 XdpDeviceError.LockedMemoryLimit,
                 -result,
                 Text($"{bytes >> 20} MiB of frames for {name} may not be locked in memory (RLIMIT_MEMLOCK)"),
-                Text($"Raise the limit (ulimit -l {(bytes >> 10) + 1024}, or LimitMEMLOCK=infinity), or use fewer frames.")),
+                Text($"Raise the limit (ulimit -l {bytes >> 10}, or LimitMEMLOCK=infinity), ")
+                    + $"grant CAP_IPC_LOCK, or use fewer frames ({Frames})."),
             (_, Errno.NoMemory) => OutOfMemory(name, result, bytes),
             (XskStep.Bind, Errno.Busy) => new(
                 XdpDeviceError.QueueInUse,

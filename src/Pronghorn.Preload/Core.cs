@@ -14,8 +14,6 @@ namespace Pronghorn.Preload;
 /// <summary>Opens the shard and the socket layer of this process.</summary>
 internal static unsafe class Core
 {
-    private const int DefaultFrames = 8192;
-
     /// <summary>Starts.</summary>
     /// <returns>The layer, or null with the reason in the request's error buffer: what failed, a line feed, what to do.</returns>
     public static SocketLayer? Start(StartRequest* request)
@@ -81,7 +79,9 @@ internal static unsafe class Core
 
     private static int FrameCount()
     {
-        string? text = Environment.GetEnvironmentVariable("PRONGHORN_FRAMES");
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) ? count : DefaultFrames;
+        string? text = Environment.GetEnvironmentVariable(XdpDeviceOptions.FrameCountVariable);
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count)
+            ? count
+            : XdpDeviceOptions.DefaultFrameCount;
     }
 }

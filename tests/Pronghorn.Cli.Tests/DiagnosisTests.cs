@@ -10,6 +10,11 @@ namespace Pronghorn.Cli.Tests;
 
 public sealed class DiagnosisTests : IDisposable
 {
+    private const string OnlyRequired = "CapEff:\t000000c000003000\n"; // NET_ADMIN, NET_RAW, PERFMON, BPF
+
+    private const string Attached =
+        """[{"ifname":"e0","flags":["UP"],"mtu":1500,"link_type":"ether","xdp":{"mode":1,"prog":{"id":42,"name":"NAME"}}}]""";
+
     private readonly string _root = Directory.CreateTempSubdirectory("pronghorn-test").FullName;
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
@@ -42,7 +47,7 @@ public sealed class DiagnosisTests : IDisposable
     public void NoRightToLockAndLowLimit_Checked_FailsWithAdvice()
     {
         Describe();
-        Put("proc/self/status", "CapEff:\t000000c000003000\n"); // NET_ADMIN, NET_RAW, PERFMON, BPF
+        Put("proc/self/status", OnlyRequired);
 
         Assert.Equal(FindingStatus.Ok, Findings()["rights"].Status);
         Assert.Equal(FindingStatus.Fail, Findings()["locked memory"].Status);
@@ -55,12 +60,64 @@ public sealed class DiagnosisTests : IDisposable
     public void ForeignProgramAttached_Checked_FailsWithItsIdentity()
     {
         Finding finding = Interface(
-            """[{"ifname":"e0","flags":["UP"],"mtu":1500,"link_type":"ether","xdp":{"mode":1,"prog":{"id":42,"name":"other"}}}]""",
-            "e0: XDP");
+            Attached.Replace("NAME", "other", StringComparison.Ordinal), "e0: XDP");
 
         Assert.Equal(FindingStatus.Fail, finding.Status);
         Assert.Contains("42", finding.Detail, StringComparison.Ordinal);
         Assert.Contains("other", finding.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void OwnProgramAttached_Checked_IsFineAndNamesItsProcess()
+    {
+        Finding finding = Interface(Attached.Replace("NAME", "pronghorn_steer", StringComparison.Ordinal), "e0: XDP");
+
+        Assert.Equal(FindingStatus.Ok, finding.Status);
+        Assert.Contains("holder-of-42 (pid 7)", finding.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ProgramWithoutReadableName_Checked_IsNoFailure() => Assert.Equal(
+        FindingStatus.Warn,
+        Interface(Attached.Replace(",\"name\":\"NAME\"", "", StringComparison.Ordinal), "e0: XDP").Status);
+
+    [Theory]
+    [InlineData("1", null, "Ok")]
+    [InlineData("0", null, "Warn")]
+    [InlineData(null, null, "Warn")]
+    [InlineData(null, true, "Ok")]
+    [InlineData("1", false, "Warn")]
+    public void Compiler_Checked_IsBelievedBeforeItsSetting(string? setting, bool? isCompiled, string expected)
+    {
+        Describe();
+        File.Delete(Path.Combine(_root, "proc/sys/net/core/bpf_jit_enable"));
+        if (setting is not null)
+        {
+            Put("proc/sys/net/core/bpf_jit_enable", setting);
+        }
+
+        Finding finding = KernelChecks.Run(new Machine(_root), () => isCompiled)
+            .Single(finding => finding.Check == "BPF JIT");
+
+        Assert.Equal(expected, finding.Status.ToString());
+    }
+
+    [Theory]
+    [InlineData("8388608", "8388608", 8192, "Fail")]
+    [InlineData("8388608", "8388608", 4096, "Ok")]
+    [InlineData("8388608", "16777216", 8192, "Ok")]
+    [InlineData("8388608", "unlimited", 8192, "Ok")]
+    public void LockedMemory_Checked_IsComparedWithTheFramesOfAProgram(string soft, string hard, int frames, string expected)
+    {
+        Describe();
+        Put("proc/self/status", OnlyRequired);
+        Put("proc/self/limits", $"Max locked memory         {soft}              {hard}              bytes     \n");
+        Machine machine = new(_root) { FrameCount = frames };
+
+        Finding finding = KernelChecks.Run(machine, () => true).Single(finding => finding.Check == "locked memory");
+
+        Assert.Equal(expected, finding.Status.ToString());
+        Assert.Equal(expected == "Fail", finding.Advice.Contains("PRONGHORN_FRAMES=4096", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -94,10 +151,11 @@ public sealed class DiagnosisTests : IDisposable
             + "Current hardware settings:\nRX:\t\t0\nTX:\t\t0\nCombined:\t4\n"));
 
     private static Finding Interface(string links, string check, string? ethtool = null) =>
-        InterfaceChecks.Run(NetworkLink.Parse(links), _ => ethtool).Single(finding => finding.Check == check);
+        InterfaceChecks.Run(NetworkLink.Parse(links), _ => ethtool, id => $"holder-of-{id} (pid 7)")
+            .Single(finding => finding.Check == check);
 
     private Dictionary<string, Finding> Findings() =>
-        KernelChecks.Run(new Machine(_root)).ToDictionary(finding => finding.Check);
+        KernelChecks.Run(new Machine(_root), () => null).ToDictionary(finding => finding.Check);
 
     private void Describe()
     {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.IO;
 using System.Linq;
+using System.Text.Json;
 using Pronghorn.Cli.Observation;
 using Pronghorn.Memory;
 using Pronghorn.Runtime.Statistics;
@@ -44,9 +45,84 @@ public sealed class ObservationTests
     public void Sockets_Selected_AreThoseThatSsWouldShow(bool listening, bool all, string states)
     {
         SocketListingOptions options = new(listening, all, false, false);
+        SocketFilter everything = SocketFilter.Parse([]);
 
-        Assert.Equal(states, string.Join(' ', SocketListing.Select([s_listener, s_connection], options).Select(s => s.State)));
+        Assert.Equal(
+            states, string.Join(' ', SocketListing.Select([s_listener, s_connection], options, everything).Select(s => s.State)));
     }
+
+    [Theory]
+    [InlineData("", "ESTAB")]
+    [InlineData("state established", "ESTAB")]
+    [InlineData("state listening", "LISTEN")]
+    [InlineData("state all", "LISTEN ESTAB")]
+    [InlineData("state connected", "ESTAB")]
+    [InlineData("state bucket", "")]
+    [InlineData("state listening state established", "LISTEN ESTAB")]
+    [InlineData("state all exclude listening", "ESTAB")]
+    [InlineData("exclude established", "LISTEN")]
+    [InlineData("sport = :6379", "ESTAB")]
+    [InlineData("sport=:6379", "ESTAB")]
+    [InlineData("sport 6379", "ESTAB")]
+    [InlineData("sport != :6379", "")]
+    [InlineData("state all sport = :6379", "LISTEN ESTAB")]
+    [InlineData("state all dport = :40000", "ESTAB")]
+    [InlineData("state all dport > :1023", "ESTAB")]
+    [InlineData("state all dport lt 1024", "LISTEN")]
+    [InlineData("state all not dport = :40000", "LISTEN")]
+    [InlineData("state all ( dport = :40000 or dport = :0 ) and sport = :6379", "LISTEN ESTAB")]
+    [InlineData("state all (dport=:40000 or dport=:0) and sport=:80", "")]
+    [InlineData("dst 10.0.0.1", "ESTAB")]
+    [InlineData("dst 10.0.0.1:40000", "ESTAB")]
+    [InlineData("dst 10.0.0.1:40001", "")]
+    [InlineData("dst 10.0.0.0/24 src = 10.0.0.2", "ESTAB")]
+    [InlineData("dst 10.0.1.0/24", "")]
+    [InlineData("dst != 10.0.1.0/24", "ESTAB")]
+    public void Filter_Applied_SelectsWhatSsWould(string filter, string states)
+    {
+        SocketListingOptions options = new(false, false, false, false);
+
+        foreach (SocketFilter read in (SocketFilter[])[SocketFilter.Parse([filter]), SocketFilter.Parse(filter.Split(' '))])
+        {
+            Assert.Equal(
+                states, string.Join(' ', SocketListing.Select([s_listener, s_connection], options, read).Select(s => s.State)));
+        }
+    }
+
+    [Fact]
+    public void ConnectionBeforeItsFirstLoss_Listed_HasNoThreshold()
+    {
+        SocketSnapshot fresh = s_connection with { Transmission = s_connection.Transmission! with { SsthreshBytes = null } };
+
+        string[] lines = [.. SocketListing.Format([fresh], new SocketListingOptions(false, false, true, false))];
+
+        Assert.Contains(" ssthresh:- ", lines[2], System.StringComparison.Ordinal);
+        Assert.Contains(
+            "\"ssthresh_bytes\": null",
+            JsonSerializer.Serialize([fresh], JsonFormat.Default.SocketSnapshotArray),
+            System.StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(int.MaxValue, null)]
+    [InlineData(28960, 28960L)]
+    public void RowOfAPage_Decoded_HasAThresholdAfterTheFirstLossOnly(int inPage, long? shown)
+    {
+        StatisticsRow row = new() { State = (byte)TcpState.Established, SsThresh = inPage };
+
+        Assert.Equal(shown, StatisticsDecoder.ToSocket(row, 1, "x").Transmission!.SsthreshBytes);
+    }
+
+    [Theory]
+    [InlineData(0, "0 sockets")]
+    [InlineData(1, "1 socket")]
+    [InlineData(2, "2 sockets")]
+    public void Number_Counted_HasItsNounInTheRightForm(int number, string text) =>
+        Assert.Equal(text, SocketListing.Count(number, "socket"));
+
+    [Fact]
+    public void OwnProcess_LookedFor_IsInThisNamespace() =>
+        Assert.False(NetworkNamespaces.IsElsewhere(System.Environment.ProcessId));
 
     [Fact]
     public void Connection_ListedWithEverything_SaysOwnerAndHowItFares()

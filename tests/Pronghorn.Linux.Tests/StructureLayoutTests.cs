@@ -112,7 +112,9 @@ public sealed class StructureLayoutTests
         values["COUNTER_FRAGMENT_PASSED"] = (int)SteeringCounter.FragmentPassed;
         values["COUNTER_NO_SOCKET"] = (int)SteeringCounter.NoSocket;
         values["OWNED_CHECK_KERNEL"] = (int)SteeringOptions.CheckKernel;
-        values["offsetof(struct bpf_prog_info, name)"] = 64;
+        values["offsetof(struct bpf_prog_info, name)"] = BpfSyscall.NameOffset;
+        values["offsetof(struct bpf_prog_info, jited_prog_len)"] = BpfSyscall.CompiledLengthOffset;
+        values["offsetof(struct bpf_prog_info, xlated_prog_len)"] = BpfSyscall.TranslatedLengthOffset;
         values["BPF_XDP"] = BpfSyscall.AttachTypeXdp;
     }
 

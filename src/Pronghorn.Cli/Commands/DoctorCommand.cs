@@ -2,11 +2,14 @@
 using System;
 using System.Collections.Generic;
 using System.CommandLine;
+using System.Globalization;
 using System.Linq;
 using System.Text.Json;
 using System.Threading;
 using Pronghorn.Cli.Diagnosis;
 using Pronghorn.Cli.Hosting;
+using Pronghorn.Devices;
+using Pronghorn.Linux.Bpf;
 
 namespace Pronghorn.Cli.Commands;
 
@@ -25,7 +28,7 @@ internal static class DoctorCommand
 
     private static int Run(bool json)
     {
-        List<Finding> findings = [.. KernelChecks.Run(new Machine()), .. InstallationChecks.Run(), .. Interfaces()];
+        List<Finding> findings = [.. KernelChecks.Run(ThisMachine(), IsCompiled), .. InstallationChecks.Run(), .. Interfaces()];
         FindingStatus worst = findings.Max(finding => finding.Status);
         if (json)
         {
@@ -48,8 +51,18 @@ internal static class DoctorCommand
         string? list = Tool("ip", ["-d", "-j", "link"]);
         return list is null
             ? [Finding.Fail("interfaces", "'ip -d -j link' does not run", "apt-get install iproute2")]
-            : [.. InterfaceChecks.Run(NetworkLink.Parse(list), arguments => Tool("ethtool", arguments))];
+            : [.. InterfaceChecks.Run(NetworkLink.Parse(list), arguments => Tool("ethtool", arguments), XdpOwners.Find)];
     }
+
+    private static Machine ThisMachine()
+    {
+        string? frames = Environment.GetEnvironmentVariable(XdpDeviceOptions.FrameCountVariable);
+        return int.TryParse(frames, NumberStyles.None, CultureInfo.InvariantCulture, out int count)
+            ? new Machine { FrameCount = count }
+            : new Machine();
+    }
+
+    private static bool? IsCompiled() => BpfCompiler.Probe(out bool isCompiled) < 0 ? null : isCompiled;
 
     private static string? Tool(string program, string[] arguments)
     {

@@ -6,7 +6,9 @@ using System.CommandLine;
 using System.IO;
 using System.Linq;
 using Pronghorn.Cli.Hosting;
+using Pronghorn.Cli.Observation;
 using Pronghorn.Linux.Execution;
+using Pronghorn.Runtime.Statistics;
 
 namespace Pronghorn.Cli.Commands;
 
@@ -42,6 +44,12 @@ internal static class RunCommand
     private static int Run(
         string[] words, string? profileName, string? mode, string? interfaceName, bool strict, bool dryRun)
     {
+        if (words[0].StartsWith('-'))
+        {
+            throw new CommandException(
+                $"run: there is no option '{words[0]}'; the program's own options stand behind its name", ExitStatus.Usage);
+        }
+
         Profile profile = Profile.Choose(profileName);
         Placement placement = mode is null ? profile.Placement : Profile.ParseMode(mode);
         if (placement == Placement.Service)
@@ -67,6 +75,7 @@ internal static class RunCommand
             return ExitStatus.Done;
         }
 
+        StatisticsDirectory.RemoveStale(StatisticsPage.Directory);
         int error = ProcessImage.Replace(path, words, Merge(variables));
         throw new CommandException($"{path} cannot be executed: error {-error} (errno(3))");
     }

@@ -43,7 +43,7 @@ internal static class StatisticsCommand
 
         foreach (ProcessSnapshot process in processes)
         {
-            Terminal.Result($"{process.Program} (pid {process.Pid}), {process.Sockets.Length} sockets");
+            Terminal.Result($"{process.Program} (pid {process.Pid}), {SocketListing.Count(process.Sockets.Length, "socket")}");
             foreach (CounterSnapshot counter in process.Counters.Where(counter => all || counter.Value != 0))
             {
                 Terminal.Result($"  {(counter.IsDrop ? "drop." : "")}{counter.Name,-40} {counter.Value,15}");

@@ -2,7 +2,8 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
-using System.Text.Json;
+using System.Text;
+using Pronghorn.Linux.Bpf;
 
 namespace Pronghorn.Cli.Diagnosis;
 
@@ -11,6 +12,8 @@ internal static class InterfaceChecks
 {
     /// <summary>Largest MTU whose frame, with the head room that XDP keeps, fits into a frame of 2048 bytes.</summary>
     internal const int MaximumMtu = 2048 - 256 - 18;
+
+    private static readonly string s_steering = Encoding.ASCII.GetString(SteeringProgram.KernelName);
 
     // Drivers with XDP of their own in the mainline kernel. Others run the program behind the driver (generic mode).
     private static readonly HashSet<string> s_nativeDrivers = new(StringComparer.Ordinal)
@@ -23,13 +26,15 @@ internal static class InterfaceChecks
     /// <summary>The findings for each interface of Ethernet type that is up, and one where there is none.</summary>
     /// <param name="links">What the kernel lists.</param>
     /// <param name="tool">Runs ethtool with arguments and returns its output, or null where it fails.</param>
-    internal static IEnumerable<Finding> Run(IReadOnlyList<NetworkLink> links, Func<string[], string?> tool)
+    /// <param name="owner">Finds the process that holds an XDP program, by the program's id; null where it cannot be found.</param>
+    internal static IEnumerable<Finding> Run(
+        IReadOnlyList<NetworkLink> links, Func<string[], string?> tool, Func<int, string?> owner)
     {
         bool any = false;
         foreach (NetworkLink link in links.Where(link => link.IsEthernet && link.IsUp))
         {
             any = true;
-            yield return Attachment(link, tool);
+            yield return Attachment(link, tool, owner);
             yield return FrameSize(link);
             yield return Queues(link, tool);
             if (link.IsVeth)
@@ -46,19 +51,12 @@ internal static class InterfaceChecks
         }
     }
 
-    private static Finding Attachment(NetworkLink link, Func<string[], string?> tool)
+    private static Finding Attachment(NetworkLink link, Func<string[], string?> tool, Func<int, string?> owner)
     {
         string check = $"{link.Name}: XDP";
         if (link.Xdp?.Program is NetworkLinkProgram program)
         {
-            bool ours = program.Name?.StartsWith("pronghorn", StringComparison.Ordinal) == true
-                || program.Name?.StartsWith("steer", StringComparison.Ordinal) == true;
-            return ours
-                ? Finding.Ok(check, $"Pronghorn's steering program is attached (id {program.Id})")
-                : Finding.Fail(
-                    check,
-                    $"another program is attached (id {program.Id}, name {program.Name ?? "unknown"}); Pronghorn does not replace it",
-                    $"bpftool prog show id {program.Id} tells whose it is; detach it, or use another interface");
+            return Attached(check, program, owner(program.Id));
         }
 
         string? driver = Driver(tool(["-i", link.Name]));
@@ -67,6 +65,27 @@ internal static class InterfaceChecks
             : Finding.Warn(
                 check, $"free; driver {driver ?? "unknown"} is not known to have native XDP: generic mode will be used, slower",
                 "nothing to do, or use a card whose driver has XDP");
+    }
+
+    private static Finding Attached(string check, NetworkLinkProgram program, string? owner)
+    {
+        if (program.Name is null)
+        {
+            return Finding.Warn(
+                check, $"a program is attached (id {program.Id}) whose name only root may read; Pronghorn's own would be no hindrance",
+                "run pronghorn doctor as root");
+        }
+
+        string holder = owner is null ? "" : $", by {owner}";
+        return program.Name == s_steering
+            ? Finding.Ok(
+                check,
+                $"Pronghorn's steering program is attached (id {program.Id}{holder}); "
+                + "another program on this interface would run on the kernel's stack")
+            : Finding.Fail(
+                check,
+                $"another program is attached (id {program.Id}, name {program.Name}{holder}); Pronghorn does not replace it",
+                $"bpftool prog show id {program.Id} tells whose it is; detach it, or use another interface");
     }
 
     private static Finding FrameSize(NetworkLink link) => link.Mtu <= MaximumMtu

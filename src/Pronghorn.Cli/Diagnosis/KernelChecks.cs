@@ -3,31 +3,25 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
+using Pronghorn.Devices;
+using Pronghorn.Linux;
 
 namespace Pronghorn.Cli.Diagnosis;
 
 /// <summary>Checks of the kernel and of what this process may do with it.</summary>
 internal static class KernelChecks
 {
-    private const int CapabilityNetAdmin = 12;
-    private const int CapabilityNetRaw = 13;
-    private const int CapabilityIpcLock = 14;
-    private const int CapabilitySysAdmin = 21;
-    private const int CapabilityPerfmon = 38;
-    private const int CapabilityBpf = 39;
-
-    // Frames of one process: 64 MiB is what the default pool of 32768 frames of 2048 bytes locks.
-    private const long FramePoolBytes = 64L << 20;
-
     // BPF links for XDP, which detach by themselves when their owner dies, came with 5.9.
     private static readonly Version s_minimumKernel = new(5, 10);
 
-    internal static IEnumerable<Finding> Run(Machine machine)
+    /// <param name="machine">What the kernel says in files.</param>
+    /// <param name="isCompiled">Whether the kernel compiles BPF programs; null where trying is not allowed.</param>
+    internal static IEnumerable<Finding> Run(Machine machine, Func<bool?> isCompiled)
     {
         yield return Kernel(machine);
         yield return Rights(machine);
         yield return AfXdp(machine);
-        yield return Jit(machine);
+        yield return Jit(machine, isCompiled());
         yield return TypeInformation(machine);
         yield return LockedMemory(machine);
         yield return HugePages(machine);
@@ -47,25 +41,18 @@ internal static class KernelChecks
 
     private static Finding Rights(Machine machine)
     {
-        List<string> missing = [];
-        bool all = machine.HasCapability(CapabilitySysAdmin);
-        Require(CapabilityNetAdmin, "CAP_NET_ADMIN", always: true);
-        Require(CapabilityNetRaw, "CAP_NET_RAW", always: true);
-        Require(CapabilityBpf, "CAP_BPF", always: false);
-        Require(CapabilityPerfmon, "CAP_PERFMON", always: false);
+        bool all = machine.HasCapability(RequiredCapabilities.SystemAdministration);
+        List<string> missing =
+        [
+            .. RequiredCapabilities.All
+                .Where(wanted => !machine.HasCapability(wanted.Number) && !(wanted.HasStandIn && all))
+                .Select(wanted => wanted.Name),
+        ];
         return missing.Count == 0
             ? Finding.Ok("rights", "may attach XDP programs and open AF_XDP sockets")
             : Finding.Fail(
                 "rights", $"{string.Join(", ", missing)} not in effect: neither XDP programs nor AF_XDP sockets are allowed",
-                "run as root, or give the program these capabilities (systemd: AmbientCapabilities=)");
-
-        void Require(int number, string name, bool always)
-        {
-            if (!machine.HasCapability(number) && (always || !all))
-            {
-                missing.Add(name);
-            }
-        }
+                $"run as root, or give the program {RequiredCapabilities.Names} (systemd: AmbientCapabilities=)");
     }
 
     private static Finding AfXdp(Machine machine) =>
@@ -75,14 +62,24 @@ internal static class KernelChecks
                 "AF_XDP", "the kernel does not know the socket family",
                 "boot a kernel with CONFIG_XDP_SOCKETS=y (every current distribution has it)");
 
-    private static Finding Jit(Machine machine) => machine.Read("proc/sys/net/core/bpf_jit_enable") switch
+    // The sysctl is for where a program may not be loaded to see; in other network namespaces than the first it does not exist.
+    private static Finding Jit(Machine machine, bool? isCompiled)
     {
-        "1" or "2" => Finding.Ok("BPF JIT", "on"),
-        "0" => Finding.Warn(
-            "BPF JIT", "off: the steering program is interpreted, several times slower",
-            "sysctl net.core.bpf_jit_enable=1"),
-        _ => Finding.Warn("BPF JIT", "cannot be told", "look at /proc/sys/net/core/bpf_jit_enable as root"),
-    };
+        isCompiled ??= machine.Read("proc/sys/net/core/bpf_jit_enable") switch
+        {
+            "1" or "2" => true,
+            "0" => false,
+            _ => null,
+        };
+        return isCompiled switch
+        {
+            true => Finding.Ok("BPF JIT", "on"),
+            false => Finding.Warn(
+                "BPF JIT", "off: the steering program is interpreted, several times slower",
+                "sysctl net.core.bpf_jit_enable=1, in the host's own network namespace"),
+            _ => Finding.Warn("BPF JIT", "cannot be told without CAP_BPF", "run pronghorn doctor as root"),
+        };
+    }
 
     private static Finding TypeInformation(Machine machine) => machine.Exists("sys/kernel/btf/vmlinux")
         ? Finding.Ok("BTF", "the kernel describes its types")
@@ -93,19 +90,31 @@ internal static class KernelChecks
     private static Finding LockedMemory(Machine machine)
     {
         const string Check = "locked memory";
-        if (machine.HasCapability(CapabilityIpcLock))
+        string? right = machine.HasCapability(RequiredCapabilities.LockMemory) ? "CAP_IPC_LOCK"
+            : machine.HasCapability(RequiredCapabilities.SystemResources) ? "CAP_SYS_RESOURCE"
+            : null;
+        if (right is not null)
         {
-            return Finding.Ok(Check, "CAP_IPC_LOCK is in effect: no limit");
+            return Finding.Ok(Check, $"{right} is in effect: no limit");
         }
 
+        int frames = machine.FrameCount;
+        long needed = (long)frames * XdpDeviceOptions.DefaultFrameSize;
+
+        // A program raises its soft limit by itself while it opens the device; the hard one is what counts.
         long? limit = machine.LockedMemoryLimit;
-        return limit is null or >= FramePoolBytes
-            ? Finding.Ok(Check, limit is null ? "no limit" : $"{limit >> 20} MiB allowed")
+        return limit is null || limit >= needed
+            ? Finding.Ok(Check, limit is null ? "no limit" : $"{limit >> 10} KiB allowed, {needed >> 10} KiB needed for {frames} frames")
             : Finding.Fail(
                 Check, string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{limit >> 20} MiB allowed, frames of one process need {FramePoolBytes >> 20} MiB"),
-                "ulimit -l unlimited (systemd: LimitMEMLOCK=infinity)");
+                    $"{limit >> 10} KiB allowed, the {frames} frames of one process need {needed >> 10} KiB"),
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"ulimit -l {needed >> 10} (systemd: LimitMEMLOCK=infinity), CAP_IPC_LOCK, or fewer frames: ")
+                + string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{XdpDeviceOptions.FrameCountVariable}={limit / XdpDeviceOptions.DefaultFrameSize}"));
     }
 
     private static Finding HugePages(Machine machine)

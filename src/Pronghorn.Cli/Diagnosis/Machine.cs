@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Linq;
+using Pronghorn.Devices;
 
 namespace Pronghorn.Cli.Diagnosis;
 
@@ -57,14 +58,17 @@ internal sealed class Machine(string root = "/")
             Field("proc/self/status", "CapEff"), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong set)
         && ((set >> number) & 1) != 0;
 
-    /// <summary>The soft limit on locked memory in bytes; null where there is none.</summary>
+    /// <summary>Frames that a program started from here would have.</summary>
+    internal int FrameCount { get; init; } = XdpDeviceOptions.DefaultFrameCount;
+
+    /// <summary>The hard limit on locked memory in bytes; null where there is none.</summary>
     internal long? LockedMemoryLimit
     {
         get
         {
             const string Name = "Max locked memory";
             string? line = Lines("proc/self/limits").FirstOrDefault(line => line.StartsWith(Name, StringComparison.Ordinal));
-            string? word = line?[Name.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault();
+            string? word = line?[Name.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries).ElementAtOrDefault(1);
             return long.TryParse(word, CultureInfo.InvariantCulture, out long bytes) ? bytes : null;
         }
     }

@@ -18,8 +18,13 @@ internal static class SocketListing
 {
     /// <summary>The sockets that the options select, as ss(8) would: connections unless told otherwise.</summary>
     internal static IReadOnlyList<SocketSnapshot> Select(
-        IEnumerable<SocketSnapshot> sockets, SocketListingOptions options) =>
-        [.. sockets.Where(socket => options.All || (socket.State == "LISTEN") == options.Listening)];
+        IEnumerable<SocketSnapshot> sockets, SocketListingOptions options, SocketFilter filter) =>
+        [.. sockets.Where(socket =>
+            (filter.HasStates || options.All || (socket.State == "LISTEN") == options.Listening) && filter.Matches(socket))];
+
+    /// <summary>A number with its noun: "1 socket", "2 sockets".</summary>
+    internal static string Count(int number, string noun) =>
+        string.Create(CultureInfo.InvariantCulture, $"{number} {noun}{(number == 1 ? "" : "s")}");
 
     /// <summary>The lines of the listing, the heading first.</summary>
     internal static IEnumerable<string> Format(IReadOnlyList<SocketSnapshot> sockets, SocketListingOptions options)
@@ -49,9 +54,12 @@ internal static class SocketListing
     private static string Describe(TransmissionSnapshot t)
     {
         long segments = t.Mss > 0 ? t.CwndBytes / t.Mss : 0;
+        string threshold = t.SsthreshBytes is long bytes && t.Mss > 0
+            ? (bytes / t.Mss).ToString(CultureInfo.InvariantCulture)
+            : "-";
         return string.Create(
             CultureInfo.InvariantCulture,
             $"\t rto:{t.RtoMs:0.#} rtt:{t.RttUs / 1000:0.###}/{t.RttvarUs / 1000:0.###} mss:{t.Mss} cwnd:{segments} "
-            + $"ssthresh:{(t.Mss > 0 ? t.SsthreshBytes / t.Mss : 0)} snd_wnd:{t.SndWnd} rcv_wnd:{t.RcvWnd} retrans:{t.Retransmissions}");
+            + $"ssthresh:{threshold} snd_wnd:{t.SndWnd} rcv_wnd:{t.RcvWnd} retrans:{t.Retransmissions}");
     }
 }

@@ -35,8 +35,8 @@ internal sealed record TransmissionSnapshot
     /// <summary>Congestion window in bytes.</summary>
     public required long CwndBytes { get; init; }
 
-    /// <summary>Slow start threshold in bytes.</summary>
-    public required long SsthreshBytes { get; init; }
+    /// <summary>Slow start threshold in bytes; null before the first loss, when there is none.</summary>
+    public required long? SsthreshBytes { get; init; }
 
     /// <summary>Smoothed round trip time in microseconds.</summary>
     public required double RttUs { get; init; }

@@ -14,6 +14,9 @@ namespace Pronghorn.Cli.Observation;
 /// <summary>Turns a program's page into what is shown of it.</summary>
 internal static class StatisticsDecoder
 {
+    // What a connection starts with: no threshold, RFC 5681 3.1.
+    private const int NoThreshold = int.MaxValue;
+
     // A running program answers within the writer's own interval of 50 ms; one that sleeps does not.
     private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(2);
@@ -79,7 +82,7 @@ internal static class StatisticsDecoder
     private static TransmissionSnapshot ToTransmission(in StatisticsRow row) => new()
     {
         CwndBytes = row.Cwnd,
-        SsthreshBytes = row.SsThresh,
+        SsthreshBytes = row.SsThresh == NoThreshold ? null : row.SsThresh,
         RttUs = row.SmoothedRtt / 1e3,
         RttvarUs = row.RttVariation / 1e3,
         RtoMs = row.RetransmissionTimeout / 1e6,

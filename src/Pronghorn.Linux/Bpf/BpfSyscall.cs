@@ -9,9 +9,16 @@ internal static unsafe class BpfSyscall
 {
     public const int AttachTypeXdp = 37;
 
+    // struct bpf_prog_info
+    public const int CompiledLengthOffset = 16;
+    public const int TranslatedLengthOffset = 20;
+    public const int NameOffset = 64;
+    private const int InformationLength = 256;
+
     private const int MapLookup = 1;
     private const int MapUpdate = 2;
     private const int MapDelete = 3;
+    private const int ProgramLoad = 5;
     private const int ProgramTestRun = 10;
     private const int ProgramById = 13;
     private const int ObjectInformation = 15;
@@ -59,18 +66,56 @@ internal static unsafe class BpfSyscall
             return fd;
         }
 
-        // struct bpf_prog_info: the name, of 16 bytes, lies at offset 64.
-        byte* information = stackalloc byte[256];
-        new System.Span<byte>(information, 256).Clear();
-        var attributes = new InformationAttributes { Descriptor = (uint)fd, Length = 256, Information = (ulong)information };
-        int result = (int)Libc.Bpf(ObjectInformation, &attributes, sizeof(InformationAttributes));
+        byte* information = stackalloc byte[InformationLength];
+        int result = GetInformation(fd, information);
         _ = Libc.Close(fd);
         if (result == 0)
         {
-            name = InterfaceName.FromBytes(new System.ReadOnlySpan<byte>(information + 64, InterfaceName.Capacity));
+            name = InterfaceName.FromBytes(new System.ReadOnlySpan<byte>(information + NameOffset, InterfaceName.Capacity));
         }
 
         return result;
+    }
+
+    /// <summary>Loads a socket filter that does nothing: r0 = 0; exit.</summary>
+    public static int LoadTrivialProgram()
+    {
+        const uint SocketFilter = 1;
+        ulong* instructions = stackalloc ulong[2] { 0xb7, 0x95 };
+        System.ReadOnlySpan<byte> terms = "GPL\0"u8;
+        fixed (byte* license = terms)
+        {
+            var attributes = new LoadAttributes
+            {
+                Type = SocketFilter,
+                Count = 2,
+                Instructions = (ulong)instructions,
+                License = (ulong)license,
+            };
+            return (int)Libc.Bpf(ProgramLoad, &attributes, sizeof(LoadAttributes));
+        }
+    }
+
+    /// <summary>Bytes of a loaded program after verification, and of the machine code made of it: 0 when it is interpreted.</summary>
+    public static int GetLengths(int program, out uint translated, out uint compiled)
+    {
+        byte* information = stackalloc byte[InformationLength];
+        int result = GetInformation(program, information);
+        compiled = *(uint*)(information + CompiledLengthOffset);
+        translated = *(uint*)(information + TranslatedLengthOffset);
+        return result;
+    }
+
+    private static int GetInformation(int program, byte* information)
+    {
+        new System.Span<byte>(information, InformationLength).Clear();
+        var attributes = new InformationAttributes
+        {
+            Descriptor = (uint)program,
+            Length = InformationLength,
+            Information = (ulong)information,
+        };
+        return (int)Libc.Bpf(ObjectInformation, &attributes, sizeof(InformationAttributes));
     }
 
     /// <summary>Runs a program once over a packet and returns its verdict, or the negative error number.</summary>
@@ -98,6 +143,20 @@ internal static unsafe class BpfSyscall
         public ulong Key;
         public ulong Value;
         public ulong Flags;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct LoadAttributes
+    {
+        public uint Type;
+        public uint Count;
+        public ulong Instructions;
+        public ulong License;
+        public uint LogLevel;
+        public uint LogSize;
+        public ulong Log;
+        public uint KernelVersion;
+        public uint Flags;
     }
 
     [StructLayout(LayoutKind.Sequential)]
