@@ -304,6 +304,11 @@ public sealed partial class SocketLayer
         ref EpollSet set = ref _sets[index];
         if (--set.References > 0)
         {
+            if (set.Descriptor == fd)
+            {
+                set.Descriptor = AnyDescriptorOf(-index);
+            }
+
             return;
         }
 

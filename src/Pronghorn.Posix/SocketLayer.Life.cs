@@ -298,10 +298,27 @@ public sealed partial class SocketLayer
         else
         {
             socket.References--;
+            _descriptors[fd] = 0;
+            if (socket.Descriptor == fd)
+            {
+                socket.Descriptor = AnyDescriptorOf(index);
+            }
         }
 
         _descriptors[fd] = 0;
         return 0;
+    }
+
+    /// <summary>A number that still refers to a record: the one that was noted may be closed, and another file's by now.</summary>
+    private int AnyDescriptorOf(int reference)
+    {
+        int fd = _descriptors.Length - 1;
+        while (fd >= 0 && _descriptors[fd] != reference)
+        {
+            fd--;
+        }
+
+        return fd;
     }
 
     private int NewSocket(int fd)
@@ -323,10 +340,15 @@ public sealed partial class SocketLayer
 
     private void Forget(int fd, int index)
     {
-        RemoveInterests(ref _sockets[index]);
+        ref SocketRecord socket = ref _sockets[index];
+        RemoveInterests(ref socket);
+        for (int copy = fd; copy >= 0; copy = --socket.References > 0 ? AnyDescriptorOf(index) : -1)
+        {
+            _descriptors[copy] = 0;
+            _kernel.SetClass(copy, DescriptorClass.Kernel);
+        }
+
         _sockets.Return(index);
-        _descriptors[fd] = 0;
-        _kernel.SetClass(fd, DescriptorClass.Kernel);
     }
 
     /// <summary>The kernel does the rest with this socket; epoll sets watch it there.</summary>
@@ -338,7 +360,9 @@ public sealed partial class SocketLayer
             for (int at = socket.FirstInterest; at != 0; at = _interests[at].SocketNext)
             {
                 ref Interest interest = ref _interests[at];
-                _kernel.EpollControl(_sets[interest.Set].Descriptor, Polling.Add, fd, interest.Events, interest.Data);
+                bool open = FindSocket(interest.Descriptor) == index;
+                _kernel.EpollControl(
+                    _sets[interest.Set].Descriptor, Polling.Add, open ? interest.Descriptor : fd, interest.Events, interest.Data);
             }
 
             if (socket.NonBlocking)
