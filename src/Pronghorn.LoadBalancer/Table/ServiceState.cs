@@ -13,11 +13,6 @@ namespace Pronghorn.LoadBalancer.Table;
 /// <param name="IsLocal">Whether it runs on this node.</param>
 public readonly record struct Backend(IpAddress Address, ushort Port, IpProtocol Protocol, bool IsLocal);
 
-/// <summary>An address range.</summary>
-/// <param name="Address">Network address; host bits are zero.</param>
-/// <param name="PrefixLength">0..32 for IPv4, 0..128 for IPv6.</param>
-public readonly record struct AddressRange(IpAddress Address, int PrefixLength);
-
 /// <summary>How a backend is chosen.</summary>
 public enum SelectionAlgorithm
 {
