@@ -5,7 +5,7 @@ using Pronghorn.Linux.Interop;
 namespace Pronghorn.Linux.Bpf;
 
 /// <summary>The commands of bpf(2) in use. Results are 0 or a descriptor, or the negative error number.</summary>
-internal static unsafe class BpfSyscall
+internal static unsafe partial class BpfSyscall
 {
     public const int AttachTypeXdp = 37;
 
@@ -135,6 +135,15 @@ internal static unsafe class BpfSyscall
         }
     }
 
+    /// <summary>BPF_PROG_TEST_RUN.</summary>
+    public static int RunTest(ref TestRunAttributes attributes)
+    {
+        fixed (TestRunAttributes* pointer = &attributes)
+        {
+            return (int)Libc.Bpf(ProgramTestRun, pointer, sizeof(TestRunAttributes));
+        }
+    }
+
     [StructLayout(LayoutKind.Sequential)]
     private struct ElementAttributes
     {
@@ -179,7 +188,7 @@ internal static unsafe class BpfSyscall
     }
 
     [StructLayout(LayoutKind.Sequential)]
-    private struct TestRunAttributes
+    internal struct TestRunAttributes
     {
         public uint Program;
         public uint Verdict;

@@ -18,6 +18,7 @@ internal static class Constants
     public const int SocketSendBufferForce = 32;
     public const int SocketReceiveBufferForce = 33;
     public const int SocketPreferBusyPoll = 69;
+    public const int SocketNamespaceCookie = 71;
 
     public const int MessageDontWait = 0x40;
     public const int MessageTruncate = 0x20;

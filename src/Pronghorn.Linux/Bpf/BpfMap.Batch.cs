@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Runtime.InteropServices;
+using Pronghorn.Linux.Interop;
+
+namespace Pronghorn.Linux.Bpf;
+
+/// <content>Many elements at once: one system call each where the map type has the batch commands (Linux 5.6).</content>
+public sealed unsafe partial class BpfMap
+{
+    // ENOTSUPP of the kernel proper: the map type has no such command.
+    private const int NotSupportedInternally = 524;
+
+    // In memory the kernel needs room for the batch twice, so a batch is kept to this.
+    private const int LargestBatch = 16384;
+
+    /// <summary>
+    /// Writes many elements, in their order, each by itself. Stops at the first that fails.
+    /// </summary>
+    /// <param name="keys">Keys.</param>
+    /// <param name="values">As many values.</param>
+    /// <param name="done">How many were written.</param>
+    /// <param name="mode">Whether elements may be there; applies to each.</param>
+    /// <returns>0, or the negative error number of the element behind the last that was written.</returns>
+    public int UpdateBatch<TKey, TValue>(
+        ReadOnlySpan<TKey> keys, ReadOnlySpan<TValue> values, out int done, BpfUpdateMode mode = BpfUpdateMode.Any)
+        where TKey : unmanaged
+        where TValue : unmanaged
+    {
+        CheckKey(sizeof(TKey));
+        CheckValue(sizeof(TValue));
+        if (keys.Length != values.Length)
+        {
+            throw new ArgumentException($"{keys.Length} keys and {values.Length} values", nameof(values));
+        }
+
+        done = 0;
+        while (done < keys.Length)
+        {
+            int result = WriteSome(BpfSyscall.UpdateBatch, keys[done..], values[done..], (ulong)mode, out int written);
+            done += written;
+            if (LacksBatches(result) && written == 0)
+            {
+                return UpdateSingly(keys, values, mode, ref done);
+            }
+
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>Removes many elements, in their order. Stops at the first that fails; -ENOENT for one that is not there.</summary>
+    /// <param name="keys">Keys.</param>
+    /// <param name="done">How many were removed.</param>
+    /// <returns>0, or the negative error number of the element behind the last that was removed.</returns>
+    public int DeleteBatch<TKey>(ReadOnlySpan<TKey> keys, out int done)
+        where TKey : unmanaged
+    {
+        CheckKey(sizeof(TKey));
+        done = 0;
+        while (done < keys.Length)
+        {
+            int result = WriteSome<TKey, byte>(BpfSyscall.DeleteBatch, keys[done..], default, 0, out int removed);
+            done += removed;
+            if (LacksBatches(result) && removed == 0)
+            {
+                return DeleteSingly(keys, ref done);
+            }
+
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>
+    /// Reads the whole map into a list. An element that others add or remove meanwhile may or may not be in it; one that stays
+    /// is in it, once.
+    /// </summary>
+    /// <returns>0 or the negative error number.</returns>
+    public int ReadAll<TKey, TValue>(ICollection<KeyValuePair<TKey, TValue>> elements)
+        where TKey : unmanaged
+        where TValue : unmanaged
+    {
+        ArgumentNullException.ThrowIfNull(elements);
+        CheckKey(sizeof(TKey));
+        CheckValue(sizeof(TValue));
+
+        // The generic batch commands walk by key, and start over when theirs has gone; the hash types walk by bucket.
+        bool walksBuckets = Type is BpfMapType.Hash or BpfMapType.LruHash;
+        int result = walksBuckets ? ReadBuckets(elements) : -NotSupportedInternally;
+        return LacksBatches(result) ? ReadByKey(elements) : result;
+    }
+
+    private static bool LacksBatches(int result) =>
+        result is -NotSupportedInternally or -Errno.Invalid or -Errno.NotSupported;
+
+    private int WriteSome<TKey, TValue>(
+        int command, ReadOnlySpan<TKey> keys, ReadOnlySpan<TValue> values, ulong flags, out int done)
+        where TKey : unmanaged
+        where TValue : unmanaged
+    {
+        fixed (TKey* keyPointer = keys)
+        fixed (TValue* valuePointer = values)
+        {
+            var attributes = new BpfSyscall.BatchAttributes
+            {
+                Keys = (ulong)keyPointer,
+                Values = (ulong)valuePointer,
+                Count = (uint)Math.Min(keys.Length, LargestBatch),
+                Map = (uint)Descriptor,
+                ElementFlags = flags,
+            };
+            uint asked = attributes.Count;
+            int result = BpfSyscall.Batch(command, ref attributes);
+
+            // A command that is refused as a whole leaves the count as it was.
+            done = LacksBatches(result) && attributes.Count == asked ? 0 : (int)attributes.Count;
+            return result;
+        }
+    }
+
+    private int UpdateSingly<TKey, TValue>(
+        ReadOnlySpan<TKey> keys, ReadOnlySpan<TValue> values, BpfUpdateMode mode, ref int done)
+        where TKey : unmanaged
+        where TValue : unmanaged
+    {
+        for (; done < keys.Length; done++)
+        {
+            int result = Update(in keys[done], in values[done], mode);
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+
+        return 0;
+    }
+
+    private int DeleteSingly<TKey>(ReadOnlySpan<TKey> keys, ref int done)
+        where TKey : unmanaged
+    {
+        for (; done < keys.Length; done++)
+        {
+            int result = Delete(in keys[done]);
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+
+        return 0;
+    }
+
+    private int ReadBuckets<TKey, TValue>(ICollection<KeyValuePair<TKey, TValue>> elements)
+        where TKey : unmanaged
+        where TValue : unmanaged
+    {
+        uint room = Math.Clamp(MaximumEntries, 16, 4096);
+        TKey* keys = (TKey*)NativeMemory.Alloc(room, (nuint)sizeof(TKey));
+        TValue* values = (TValue*)NativeMemory.Alloc(room, (nuint)sizeof(TValue));
+        uint position = 0;
+        bool isFirst = true;
+        int result;
+        do
+        {
+            uint next = 0;
+            var attributes = new BpfSyscall.BatchAttributes
+            {
+                From = isFirst ? 0 : (ulong)&position,
+                To = (ulong)&next,
+                Keys = (ulong)keys,
+                Values = (ulong)values,
+                Count = room,
+                Map = (uint)Descriptor,
+            };
+            result = BpfSyscall.Batch(BpfSyscall.LookupBatch, ref attributes);
+            if (result == -Errno.NoSpace)
+            {
+                // One bucket alone is larger than the room.
+                room *= 2;
+                keys = (TKey*)NativeMemory.Realloc(keys, room * (nuint)sizeof(TKey));
+                values = (TValue*)NativeMemory.Realloc(values, room * (nuint)sizeof(TValue));
+                continue;
+            }
+
+            for (uint i = 0; result is 0 or -Errno.NoEntry && i < attributes.Count; i++)
+            {
+                elements.Add(new KeyValuePair<TKey, TValue>(keys[i], values[i]));
+            }
+
+            position = next;
+            isFirst = false;
+        }
+        while (result is 0 or -Errno.NoSpace);
+
+        NativeMemory.Free(keys);
+        NativeMemory.Free(values);
+
+        // -ENOENT says that the last bucket was read.
+        return result == -Errno.NoEntry ? 0 : result;
+    }
+
+    private int ReadByKey<TKey, TValue>(ICollection<KeyValuePair<TKey, TValue>> elements)
+        where TKey : unmanaged
+        where TValue : unmanaged
+    {
+        HashSet<TKey> seen = [];
+        uint again = 0;
+        int result = FirstKey(out TKey key);
+        while (result == 0)
+        {
+            // A key that was seen: one was removed under the walk, and the kernel began anew.
+            if (!seen.Add(key))
+            {
+                if (++again > MaximumEntries)
+                {
+                    return -Errno.TryAgain;
+                }
+            }
+            else if (Lookup(in key, out TValue value) == 0)
+            {
+                elements.Add(new KeyValuePair<TKey, TValue>(key, value));
+            }
+
+            TKey current = key;
+            result = NextKey(in current, out key);
+        }
+
+        return result == -Errno.NoEntry ? 0 : result;
+    }
+}
