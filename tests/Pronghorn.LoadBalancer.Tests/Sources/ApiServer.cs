@@ -127,7 +127,7 @@ internal sealed class ApiServer : IAsyncDisposable
     private async Task ListAsync(HttpContext context, string path)
     {
         IQueryCollection query = context.Request.Query;
-        int limit = query.TryGetValue("limit", out Microsoft.Extensions.Primitives.StringValues text) ? int.Parse(text!, null) : int.MaxValue;
+        int limit = int.TryParse(query["limit"], out int asked) ? asked : int.MaxValue;
         JsonObject list = _store.List(path, Selector(query), Math.Min(limit, _options.PageLimit), query["continue"]);
         byte[] body = Encoding.UTF8.GetBytes(list.ToJsonString());
         context.Response.ContentType = "application/json";

@@ -177,7 +177,8 @@ internal sealed class ApiStore
             metadata["annotations"] = new JsonObject { ["k8s.io/initial-events-end"] = "true" };
         }
 
-        return new JsonObject { ["type"] = "BOOKMARK", ["object"] = new JsonObject { ["metadata"] = metadata, ["spec"] = new JsonObject() } };
+        var body = new JsonObject { ["metadata"] = metadata, ["spec"] = new JsonObject() };
+        return new JsonObject { ["type"] = "BOOKMARK", ["object"] = body };
     }
 
     private void Append(Change change)

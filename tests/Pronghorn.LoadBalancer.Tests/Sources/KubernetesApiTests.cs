@@ -323,7 +323,8 @@ public sealed class KubernetesApiTests : IAsyncDisposable
         lock (_server!.Requests)
         {
             return _server.Requests.Count(item => item.StartsWith(path, StringComparison.Ordinal)
-                && (item.Contains("sendInitialEvents", StringComparison.Ordinal) || !item.Contains("watch=true", StringComparison.Ordinal)));
+                && (item.Contains("sendInitialEvents=", StringComparison.Ordinal)
+                    || !item.Contains("watch=true", StringComparison.Ordinal)));
         }
     }
 

@@ -38,7 +38,8 @@ public static class Kubeconfig
         return new ApiServerAccess
         {
             Server = server.AbsolutePath.EndsWith('/') ? server : new Uri(server.AbsoluteUri + "/"),
-            CertificateAuthority = Pem(path, folder, "certificate-authority", cluster.CertificateAuthority, cluster.CertificateAuthorityData),
+            CertificateAuthority =
+                Pem(path, folder, "certificate-authority", cluster.CertificateAuthority, cluster.CertificateAuthorityData),
             ServerName = cluster.TlsServerName,
             SkipsVerification = cluster.InsecureSkipTlsVerify,
             ClientCertificate = Pem(path, folder, "client-certificate", user.ClientCertificate, user.ClientCertificateData),

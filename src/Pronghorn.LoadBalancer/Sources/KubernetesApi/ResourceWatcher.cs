@@ -37,7 +37,11 @@ internal sealed class ResourceWatcher<T>
 
     /// <summary>Makes one; <see cref="RunAsync"/> does the work.</summary>
     public ResourceWatcher(
-        ApiClient client, ApiResource<T> resource, ChannelWriter<ClusterChange> changes, IProblemSink reports, KubernetesApiSettings settings)
+        ApiClient client,
+        ApiResource<T> resource,
+        ChannelWriter<ClusterChange> changes,
+        IProblemSink reports,
+        KubernetesApiSettings settings)
     {
         _client = client;
         _resource = resource;

@@ -46,9 +46,16 @@ internal sealed class ManifestCatalog
         }
 
         List<ClusterChange> changes = [];
-        _services.Replace(name, before, file, problems, changes, static item => new ServiceApplied(item), static gone => new ServiceRemoved(gone));
+        _services.Replace(
+            name, before, file, problems, changes, static item => new ServiceApplied(item), static gone => new ServiceRemoved(gone));
         _slices.Replace(
-            name, before, file, problems, changes, static item => new EndpointSliceApplied(item), static gone => new EndpointSliceRemoved(gone));
+            name,
+            before,
+            file,
+            problems,
+            changes,
+            static item => new EndpointSliceApplied(item),
+            static gone => new EndpointSliceRemoved(gone));
 
         // A node that is gone from the manifests is still this node: what was known of it stays.
         _nodes.Replace(name, before, file, problems, changes, static item => new NodeApplied(item), static _ => null);
@@ -87,7 +94,11 @@ internal sealed class ManifestCatalog
         }
 
         private void Withdraw(
-            string fileName, ObjectName name, List<ClusterChange> changes, Func<T, ClusterChange> applied, Func<ObjectName, ClusterChange?> removed)
+            string fileName,
+            ObjectName name,
+            List<ClusterChange> changes,
+            Func<T, ClusterChange> applied,
+            Func<ObjectName, ClusterChange?> removed)
         {
             SortedList<string, T> claims = _claims[name];
             bool hadTheWord = claims.Keys[0] == fileName;
