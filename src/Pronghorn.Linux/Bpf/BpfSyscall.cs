@@ -18,7 +18,6 @@ internal static unsafe partial class BpfSyscall
     private const int MapLookup = 1;
     private const int MapUpdate = 2;
     private const int MapDelete = 3;
-    private const int ProgramLoad = 5;
     private const int ProgramTestRun = 10;
     private const int ProgramById = 13;
     private const int ObjectInformation = 15;
@@ -88,7 +87,7 @@ internal static unsafe partial class BpfSyscall
             var attributes = new LoadAttributes
             {
                 Type = SocketFilter,
-                Count = 2,
+                InstructionCount = 2,
                 Instructions = (ulong)instructions,
                 License = (ulong)license,
             };
@@ -152,20 +151,6 @@ internal static unsafe partial class BpfSyscall
         public ulong Key;
         public ulong Value;
         public ulong Flags;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct LoadAttributes
-    {
-        public uint Type;
-        public uint Count;
-        public ulong Instructions;
-        public ulong License;
-        public uint LogLevel;
-        public uint LogSize;
-        public ulong Log;
-        public uint KernelVersion;
-        public uint Flags;
     }
 
     [StructLayout(LayoutKind.Sequential)]
