@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define PRONGHORN_ABI 3
+#define PRONGHORN_ABI 4
 
 // Answers beside -errno.
 #define PRONGHORN_WAIT (-5000)   // the call would block and may: wait, then ask again
@@ -27,6 +27,8 @@ enum pronghorn_class
     PRONGHORN_EPOLL = 5,     // an epoll set with a socket of ours in it
     PRONGHORN_PRIVATE = 6,   // a descriptor that the core uses itself: the program must not close it
 };
+
+#define PRONGHORN_MOST_HELD 128
 
 // Counters that C keeps and the core publishes.
 enum pronghorn_counter
@@ -69,9 +71,11 @@ struct pronghorn_start
     const char *interface;     // PRONGHORN_INTERFACE or null
     const struct pronghorn_kernel *kernel;
     const int64_t *counters;   // indexed by enum pronghorn_counter, kept by C
-    char *error;               // receives what failed and what to do, UTF-8, ended by zero
+    char *error;               // receives what failed, a line feed, what to do; after a start, what is missing
     int32_t error_length;
     int32_t wait_descriptors[2]; // out: descriptors to wait on besides the program's, or -1
+    int32_t held_count;        // out: descriptors that the core holds open
+    int32_t held[PRONGHORN_MOST_HELD];
 };
 
 // One round of the poll loop.

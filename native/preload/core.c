@@ -2,7 +2,6 @@
 // The C# half: loaded and started when the program first does something that needs it.
 #include "preload.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <libgen.h>
 #include <limits.h>
@@ -12,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_PRIVATE 64
 #define FINISH_LIMIT_NS 3000000000LL
 
 enum
@@ -23,6 +21,7 @@ enum
 };
 
 extern int64_t pronghorn_debug_allocated_bytes(void);
+extern int64_t pronghorn_debug_sleepers(void);
 
 struct pronghorn_core core;
 int core_wait_descriptors[2] = {-1, -1};
@@ -30,7 +29,7 @@ char core_internal_data;
 
 static atomic_int state;
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
-static int private_descriptors[MOST_PRIVATE];
+static int private_descriptors[PRONGHORN_MOST_HELD];
 static int private_count;
 
 bool core_running(void)
@@ -42,6 +41,12 @@ bool core_running(void)
 EXPORT int64_t pronghorn_debug_allocated_bytes(void)
 {
     return core_running() ? core.allocated_bytes() : 0;
+}
+
+// For the test that a cancelled thread leaves nothing behind: threads that sleep in a call of ours.
+EXPORT int64_t pronghorn_debug_sleepers(void)
+{
+    return wait_blocked_count();
 }
 
 bool core_possible(void)
@@ -63,58 +68,14 @@ void core_disable(void)
     atomic_store(&state, STATE_OFF);
 }
 
-// The core's own descriptors: those that were not there before it started, and are of the kinds it opens.
-static bool is_core_kind(const char *target)
+// The program must not close what the core holds, nor a child keep it.
+static void claim_descriptors(const struct pronghorn_start *start)
 {
-    return strncmp(target, "anon_inode:", 11) == 0 || strncmp(target, "socket:", 7) == 0;
-}
-
-static int list_descriptors(uint8_t *present, int size)
-{
-    int found = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    if (directory == NULL)
+    private_count = 0;
+    for (int i = 0; i < start->held_count && i < PRONGHORN_MOST_HELD; i++)
     {
-        return 0;
-    }
-
-    struct dirent *entry;
-    while ((entry = readdir(directory)) != NULL)
-    {
-        int fd = atoi(entry->d_name);
-        if (entry->d_name[0] != '.' && fd >= 0 && fd < size && fd != dirfd(directory))
-        {
-            present[fd] = 1;
-            found++;
-        }
-    }
-
-    closedir(directory);
-    return found;
-}
-
-static void claim_descriptors(const uint8_t *before, uint8_t *after, int size)
-{
-    char path[64];
-    char target[64];
-    for (int fd = 0; fd < size; fd++)
-    {
-        if (!after[fd] || before[fd] || descriptor_class(fd) != PRONGHORN_NONE)
-        {
-            continue;
-        }
-
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        ssize_t length = readlink(path, target, sizeof target - 1);
-        if (length > 0 && private_count < MOST_PRIVATE)
-        {
-            target[length] = '\0';
-            if (is_core_kind(target))
-            {
-                descriptor_set_class(fd, PRONGHORN_PRIVATE);
-                private_descriptors[private_count++] = fd;
-            }
-        }
+        descriptor_set_class(start->held[i], PRONGHORN_PRIVATE);
+        private_descriptors[private_count++] = start->held[i];
     }
 }
 
@@ -192,6 +153,7 @@ static bool start_core(uint32_t address, bool is_peer, char *error, size_t lengt
 
     core = made;
     memcpy(core_wait_descriptors, start.wait_descriptors, sizeof core_wait_descriptors);
+    claim_descriptors(&start);
     return true;
 }
 
@@ -218,15 +180,20 @@ static bool start_quietly(uint32_t address, bool is_peer, char *error, size_t le
     return started;
 }
 
+// One line: what was found, what follows from it, what to do.
+static void warn(const char *error, const char *consequence)
+{
+    const char *advice = strchr(error, '\n');
+    int length = advice != NULL ? (int)(advice - error) : (int)strlen(error);
+    dprintf(STDERR_FILENO, "pronghorn: %.*s%s%s%s\n", length, error, consequence, advice != NULL ? ". " : "",
+            advice != NULL ? advice + 1 : "");
+}
+
 static void report(const char *error)
 {
     const char *strict = getenv("PRONGHORN_STRICT");
-    const char *advice = strchr(error, '\n');
-    int length = advice != NULL ? (int)(advice - error) : (int)strlen(error);
     bool fatal = strict != NULL && strict[0] != '\0' && strcmp(strict, "0") != 0;
-    dprintf(STDERR_FILENO, "pronghorn: %.*s%s%s%s\n", length, error,
-            fatal ? "" : "; running on the kernel's path", advice != NULL ? ". " : "",
-            advice != NULL ? advice + 1 : "");
+    warn(error, fatal ? "" : "; running on the kernel's path");
     if (fatal)
     {
         _exit(1);
@@ -278,28 +245,21 @@ bool core_ensure(uint32_t address, bool is_peer)
     if (atomic_load(&state) == STATE_NEW)
     {
         char error[512] = "";
-        int size = descriptor_count < 65536 ? (int)descriptor_count : 65536;
-        uint8_t *before = calloc(2, (size_t)size);
-        uint8_t *after = before != NULL ? before + size : NULL;
-        if (before != NULL)
-        {
-            list_descriptors(before, size);
-        }
-
         bool started = start_quietly(address, is_peer, error, sizeof error);
-        if (started && before != NULL)
+        if (started)
         {
-            list_descriptors(after, size);
-            claim_descriptors(before, after, size);
             atexit(finish);
         }
 
-        free(before);
         atomic_store(&state, started ? STATE_RUNNING : STATE_OFF);
         if (!started)
         {
             count(PRONGHORN_COUNT_FALLBACK);
             report(error);
+        }
+        else if (error[0] != '\0')
+        {
+            warn(error, "");
         }
     }
 

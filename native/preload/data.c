@@ -87,6 +87,42 @@ static uint64_t vector_length(const struct iovec *vector, int count)
     return total;
 }
 
+// What import_iovec of the kernel looks at. 0 or an error number; a buffer that is not there
+// is told before it is used (MSG_TRUNC of tcp(7) needs none).
+static int vector_error(const struct iovec *vector, size_t count, int flags, int too_many)
+{
+    if (count > IOV_MAX)
+    {
+        return too_many;
+    }
+
+    if (count > 0 && vector == NULL)
+    {
+        return EFAULT;
+    }
+
+    for (size_t i = 0; i < count; i++)
+    {
+        if (unlikely((ssize_t)vector[i].iov_len < 0))
+        {
+            return EINVAL;
+        }
+
+        if (unlikely(vector[i].iov_base == NULL && vector[i].iov_len > 0 && (flags & MSG_TRUNC) == 0))
+        {
+            return EFAULT;
+        }
+    }
+
+    return 0;
+}
+
+static ssize_t refuse(int error)
+{
+    errno = error;
+    return -1;
+}
+
 static bool wants_all(int flags, int64_t got, uint64_t length)
 {
     return (flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL && got > 0 && (uint64_t)got < length;
@@ -95,6 +131,12 @@ static bool wants_all(int flags, int64_t got, uint64_t length)
 ssize_t socket_receive(int fd, void *buffer, size_t length, int flags)
 {
     int saved_errno = errno;
+    if (unlikely(buffer == NULL && length > 0 && (flags & MSG_TRUNC) == 0))
+    {
+        return refuse(EFAULT);
+    }
+
+    pthread_testcancel();
     if (!core_enter())
     {
         errno = EAGAIN;
@@ -115,12 +157,13 @@ ssize_t socket_receive(int fd, void *buffer, size_t length, int flags)
 ssize_t socket_receive_vector(int fd, const struct iovec *vector, int count, int flags)
 {
     int saved_errno = errno;
-    if (count < 0 || count > IOV_MAX)
+    int error = vector_error(vector, (size_t)count, flags, EINVAL);
+    if (unlikely(error != 0))
     {
-        errno = EINVAL;
-        return -1;
+        return refuse(error);
     }
 
+    pthread_testcancel();
     if (!core_enter())
     {
         errno = EAGAIN;
@@ -140,7 +183,7 @@ ssize_t socket_receive_vector(int fd, const struct iovec *vector, int count, int
 // readv(2) of nothing does nothing; recvmsg(2) of nothing still waits.
 ssize_t socket_read_vector(int fd, const struct iovec *vector, int count)
 {
-    return count == 0 || (count > 0 && count <= IOV_MAX && vector_length(vector, count) == 0)
+    return count == 0 || (vector_error(vector, (size_t)count, 0, EINVAL) == 0 && vector_length(vector, count) == 0)
                ? 0
                : socket_receive_vector(fd, vector, count, 0);
 }
@@ -159,6 +202,12 @@ ssize_t socket_receive_from(int fd, void *buffer, size_t length, int flags, sock
 
 ssize_t socket_receive_message(int fd, struct msghdr *message, int flags)
 {
+    int error = message == NULL ? EFAULT : vector_error(message->msg_iov, message->msg_iovlen, flags, EMSGSIZE);
+    if (unlikely(error != 0))
+    {
+        return refuse(error);
+    }
+
     ssize_t got = socket_receive_vector(fd, message->msg_iov, (int)message->msg_iovlen, flags);
     if (got >= 0)
     {
@@ -257,6 +306,12 @@ static bool must_flush(void)
 ssize_t socket_send(int fd, const void *buffer, size_t length, int flags)
 {
     int saved_errno = errno;
+    if (unlikely(buffer == NULL && length > 0))
+    {
+        return refuse(EFAULT);
+    }
+
+    pthread_testcancel();
     if (!core_enter())
     {
         errno = EAGAIN;
@@ -277,12 +332,13 @@ ssize_t socket_send(int fd, const void *buffer, size_t length, int flags)
 ssize_t socket_send_vector(int fd, const struct iovec *vector, int count, int flags)
 {
     int saved_errno = errno;
-    if (count < 0 || count > IOV_MAX)
+    int error = vector_error(vector, (size_t)count, flags, EINVAL);
+    if (unlikely(error != 0))
     {
-        errno = EINVAL;
-        return -1;
+        return refuse(error);
     }
 
+    pthread_testcancel();
     if (!core_enter())
     {
         errno = EAGAIN;
@@ -300,12 +356,19 @@ ssize_t socket_send_vector(int fd, const struct iovec *vector, int count, int fl
     return finish_send(sent, flags, saved_errno);
 }
 
+ssize_t socket_send_message(int fd, const struct msghdr *message, int flags)
+{
+    int error = message == NULL ? EFAULT : vector_error(message->msg_iov, message->msg_iovlen, flags, EMSGSIZE);
+    return unlikely(error != 0) ? refuse(error)
+                                : socket_send_vector(fd, message->msg_iov, (int)message->msg_iovlen, flags);
+}
+
 int socket_send_messages(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
     for (unsigned done = 0; done < count; done++)
     {
         struct msghdr *message = &messages[done].msg_hdr;
-        ssize_t sent = socket_send_vector(fd, message->msg_iov, (int)message->msg_iovlen, flags);
+        ssize_t sent = socket_send_message(fd, message, flags);
         if (sent < 0)
         {
             return done > 0 ? (int)done : -1;

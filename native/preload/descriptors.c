@@ -103,6 +103,7 @@ int descriptor_close(int fd)
         return -1;
     }
 
+    pthread_testcancel();
     forget(fd);
     errno = saved_errno;
     return real_close(fd);
@@ -123,12 +124,17 @@ static int note_copy(int fd, int copy)
         {
             if (core_enter())
             {
-                if (core.duplicate(fd, copy) == 0)
+                bool copied = core.duplicate(fd, copy) == 0;
+                if (copied)
                 {
                     descriptor_set_class(copy, class);
                 }
 
                 core_leave();
+                if (copied && class == PRONGHORN_EPOLL)
+                {
+                    epoll_note_copy(fd, copy);
+                }
             }
         }
         else if (class == PRONGHORN_EPOLL_KERNEL)

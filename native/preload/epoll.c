@@ -102,12 +102,21 @@ static void note_nested(int fd)
     }
 }
 
+// What the kernel watches for the program has to be looked at, also while sockets of ours are always ready.
+void epoll_note_member(int epoll, int operation)
+{
+    if (members != NULL && (unsigned)epoll < descriptor_count && operation != EPOLL_CTL_MOD)
+    {
+        members[epoll] += operation == EPOLL_CTL_ADD ? 1u : (members[epoll] & ~NESTED) > 0 ? -1u : 0u;
+    }
+}
+
 static int kernel_member(int epoll, int operation, int fd, struct epoll_event *event)
 {
     int result = real_epoll_ctl(epoll, operation, fd, event);
-    if (result == 0 && !descriptor_is_kernel(epoll) && operation != EPOLL_CTL_MOD)
+    if (result == 0 && !descriptor_is_kernel(epoll))
     {
-        members[epoll] += operation == EPOLL_CTL_ADD ? 1u : (members[epoll] & ~NESTED) > 0 ? -1u : 0u;
+        epoll_note_member(epoll, operation);
     }
 
     if (unlikely(result == 0 && operation == EPOLL_CTL_ADD && is_set(fd)))
@@ -154,14 +163,9 @@ EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event
     }
 
     core_leave();
-    if (result > 0)
-    {
-        // A listener is in the real set too.
-        members[epoll] += operation == EPOLL_CTL_ADD ? 1u : 0u;
-        result = 0;
-    }
 
-    return (int)finish_call(result, saved_errno);
+    // 1: a listener is in the real set, too.
+    return (int)finish_call(result > 0 ? 0 : result, saved_errno);
 }
 
 // Takes the core's own members out of what the real set reported.
@@ -200,20 +204,36 @@ static int sleep_in_kernel(int epoll, struct epoll_event *events, int count, int
     return ready < 0 ? -errno : ready;
 }
 
-// Leaves the core, sleeps on everything at once, and comes back. Events of kernel descriptors, or -errno.
-static int block(int epoll, struct epoll_event *events, int count_max, int64_t until, const sigset_t *mask)
+// Enters the core again after a sleep.
+static void come_back(int epoll)
 {
-    core.epoll_block(epoll, 1);
-    count(PRONGHORN_COUNT_BLOCKED);
-    wait_note_blocked(1);
-    core_leave();
-    int ready = sleep_in_kernel(epoll, events, count_max, until, mask);
     while (!core_enter())
     {
     }
 
     wait_note_blocked(-1);
     core.epoll_block(epoll, -1);
+}
+
+// The thread is cancelled (pthread_cancel(3)) in its sleep and will not come back.
+static void cancelled(void *argument)
+{
+    come_back(*(const int *)argument);
+    core_leave();
+}
+
+// Leaves the core, sleeps on everything at once, and comes back. Events of kernel descriptors, or -errno.
+static int block(int epoll, struct epoll_event *events, int count_max, int64_t until, const sigset_t *mask)
+{
+    int ready;
+    core.epoll_block(epoll, 1);
+    count(PRONGHORN_COUNT_BLOCKED);
+    wait_note_blocked(1);
+    core_leave();
+    pthread_cleanup_push(cancelled, &epoll);
+    ready = sleep_in_kernel(epoll, events, count_max, until, mask);
+    pthread_cleanup_pop(0);
+    come_back(epoll);
     return ready < 0 ? ready : without_internal(events, ready);
 }
 
@@ -300,6 +320,7 @@ static int wait_for_events(int epoll, struct epoll_event *events, int room, int6
         return -1;
     }
 
+    pthread_testcancel();
     if (!core_enter())
     {
         errno = EINTR;

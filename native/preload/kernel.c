@@ -64,7 +64,13 @@ static int kernel_placeholder(void)
 static int kernel_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t data)
 {
     struct epoll_event event = {.events = events, .data.u64 = data};
-    return outcome(real_epoll_ctl(epoll, operation, fd, &event));
+    int result = outcome(real_epoll_ctl(epoll, operation, fd, &event));
+    if (result == 0 && !is_internal(&event))
+    {
+        epoll_note_member(epoll, operation);
+    }
+
+    return result;
 }
 
 static int kernel_event_open(void)

@@ -15,6 +15,7 @@ enum
 };
 
 __thread int thread_depth __attribute__((tls_model("initial-exec")));
+__thread int thread_cancellation __attribute__((tls_model("initial-exec")));
 __thread int thread_unflushed __attribute__((tls_model("initial-exec"))) = INT_MAX / 2;
 atomic_llong counters[PRONGHORN_COUNTERS];
 static atomic_int lock_word;

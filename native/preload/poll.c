@@ -112,6 +112,7 @@ static int mixed_rounds(struct pollfd *fds, struct waiting *waiting)
 
 int poll_mixed(struct pollfd *fds, nfds_t count, int64_t deadline, const sigset_t *mask)
 {
+    pthread_testcancel();
     struct pollfd few[FEW + WAIT_SLOTS];
     struct pollfd *kernel = count <= FEW ? few : malloc((count + WAIT_SLOTS) * sizeof *kernel);
     int saved_errno = errno;
@@ -124,9 +125,11 @@ int poll_mixed(struct pollfd *fds, nfds_t count, int64_t deadline, const sigset_
     memset(kernel, 0, (count + WAIT_SLOTS) * sizeof *kernel);
     prepare_kernel_side(fds, kernel, count);
     long result = -EINTR;
+    void *memory = kernel != few ? kernel : NULL;
     if (core_enter())
     {
-        struct waiting waiting = {.deadline = deadline, .fds = kernel, .count = count, .mask = mask};
+        struct waiting waiting = {
+            .deadline = deadline, .fds = kernel, .count = count, .mask = mask, .memory = memory};
         thread_unflushed = 0;
         watchdog_note_running();
         result = mixed_rounds(fds, &waiting);
@@ -134,11 +137,7 @@ int poll_mixed(struct pollfd *fds, nfds_t count, int64_t deadline, const sigset_
         core_leave();
     }
 
-    if (kernel != few)
-    {
-        free(kernel);
-    }
-
+    free(memory);
     return (int)finish_call(result, saved_errno);
 }
 

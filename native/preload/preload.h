@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -81,6 +82,7 @@ static inline bool is_internal(const struct epoll_event *event)
 extern __thread int thread_depth;
 extern __thread bool thread_known;
 void watchdog_note_thread(void);
+extern __thread int thread_cancellation; // the thread's own cancelability while it is in the core
 extern __thread int thread_unflushed; // sends since this thread last waited for events
 void lock_take(void);
 void lock_release(void);
@@ -102,6 +104,8 @@ static inline bool core_enter(void)
         watchdog_note_thread();
     }
 
+    // A thread that is cancelled inside would keep the lock: it is cancelled where it sleeps outside.
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &thread_cancellation);
     thread_depth = 1;
     atomic_signal_fence(memory_order_seq_cst);
     lock_take();
@@ -113,6 +117,7 @@ static inline void core_leave(void)
     lock_release();
     atomic_signal_fence(memory_order_seq_cst);
     thread_depth = 0;
+    pthread_setcancelstate(thread_cancellation, NULL);
 }
 
 // Turns -errno into libc's convention; keeps errno on success.
@@ -171,6 +176,7 @@ struct waiting
     unsigned rounds;
     bool guarded;           // signals are blocked outside the sleep; mask is then the program's own
     sigset_t own_mask;
+    void *memory;           // freed when the thread is cancelled in its sleep, or null
     int kernel_ready;       // out: how many of fds have revents
 };
 
@@ -182,6 +188,7 @@ int64_t wait_spin_time(void);
 int64_t wait_kernel_interval(void);
 void wait_configure(void);
 void wait_note_blocked(int change);
+int wait_blocked_count(void);
 
 // Hand-written parts behind the table.
 ssize_t socket_receive(int fd, void *buffer, size_t length, int flags);
@@ -192,6 +199,7 @@ ssize_t socket_receive_message(int fd, struct msghdr *message, int flags);
 int socket_receive_messages(int fd, struct mmsghdr *messages, unsigned count, int flags);
 ssize_t socket_send(int fd, const void *buffer, size_t length, int flags);
 ssize_t socket_send_vector(int fd, const struct iovec *vector, int count, int flags);
+ssize_t socket_send_message(int fd, const struct msghdr *message, int flags);
 int socket_send_messages(int fd, struct mmsghdr *messages, unsigned count, int flags);
 ssize_t socket_send_file(int out, int in, off_t *offset, size_t count);
 int socket_connect(int fd, const struct sockaddr *address, socklen_t length);
@@ -203,7 +211,8 @@ int socket_set_option(int fd, int level, int name, const void *value, socklen_t 
 bool socket_activate(int fd); // a listening candidate becomes ours or the kernel's; true if ours
 bool socket_adopt(int fd);    // an unconnected candidate becomes ours; true if it did
 int poll_mixed(struct pollfd *fds, nfds_t count, int64_t deadline, const sigset_t *mask);
-void epoll_note_copy(int fd, int copy); // of a set that is the kernel's as yet
+void epoll_note_copy(int fd, int copy);
+void epoll_note_member(int epoll, int operation); // a descriptor of the kernel's side enters or leaves a real set
 bool poll_has_ours(const struct pollfd *fds, nfds_t count);
 void require_room(size_t length, size_t room);
 

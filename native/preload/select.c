@@ -103,7 +103,10 @@ static int select_mixed(int count, fd_set *reading, fd_set *writing, fd_set *fai
     }
 
     int used = gather(fds, count, reading, writing, failing);
-    int result = poll_mixed(fds, (nfds_t)used, deadline, mask);
+    int result;
+    pthread_cleanup_push(free, fds);
+    result = poll_mixed(fds, (nfds_t)used, deadline, mask);
+    pthread_cleanup_pop(0);
     for (int i = 0; result >= 0 && i < used; i++)
     {
         if ((fds[i].revents & POLLNVAL) != 0)

@@ -142,6 +142,7 @@ EXPORT int listen(int fd, int backlog)
 
 static long connect_ours(int fd, const struct sockaddr *address, socklen_t length)
 {
+    pthread_testcancel();
     if (!core_enter())
     {
         return -EAGAIN;
@@ -214,6 +215,7 @@ int socket_accept(int fd, struct sockaddr *address, socklen_t *length, int flags
         return real_accept4(fd, address, length, flags);
     }
 
+    pthread_testcancel();
     if (!core_enter())
     {
         errno = EAGAIN;

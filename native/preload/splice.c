@@ -10,13 +10,47 @@
 
 static __thread int scratch[2] __attribute__((tls_model("initial-exec"))) = {-1, -1};
 
+static pthread_key_t scratch_key;
+static pthread_once_t scratch_key_once = PTHREAD_ONCE_INIT;
+
+// A thread ends: its pipe goes with it.
+static void close_scratch(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 2; i++)
+    {
+        if (descriptor_class(scratch[i]) == PRONGHORN_PRIVATE)
+        {
+            descriptor_set_class(scratch[i], PRONGHORN_NONE);
+            real_close(scratch[i]);
+        }
+
+        scratch[i] = -1;
+    }
+}
+
+static void make_scratch_key(void)
+{
+    pthread_key_create(&scratch_key, close_scratch);
+}
+
 static bool open_scratch(void)
 {
-    if (scratch[0] < 0 && pipe2(scratch, O_CLOEXEC | O_NONBLOCK) != 0)
+    // After a fork the numbers may be another file's.
+    if (scratch[0] >= 0 && descriptor_class(scratch[0]) == PRONGHORN_PRIVATE)
+    {
+        return true;
+    }
+
+    if (pipe2(scratch, O_CLOEXEC | O_NONBLOCK) != 0)
     {
         return false;
     }
 
+    descriptor_set_class(scratch[0], PRONGHORN_PRIVATE);
+    descriptor_set_class(scratch[1], PRONGHORN_PRIVATE);
+    pthread_once(&scratch_key_once, make_scratch_key);
+    pthread_setspecific(scratch_key, scratch);
     return true;
 }
 

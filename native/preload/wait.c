@@ -96,6 +96,27 @@ static bool handlers_restart(void)
     return true;
 }
 
+// Enters the core again after a sleep.
+static void come_back(void)
+{
+    while (!core_enter())
+    {
+    }
+
+    wait_note_blocked(-1);
+    core.poll_block(thread_event, -1);
+}
+
+// The thread is cancelled (pthread_cancel(3)) in its sleep: its eventfd is about to be closed and must not be written to.
+static void cancelled(void *argument)
+{
+    struct waiting *waiting = argument;
+    come_back();
+    core_leave();
+    free(waiting->memory);
+    wait_unguard(waiting);
+}
+
 // Sleeps outside the core; enters and leaves with the lock held. 0, or -EINTR.
 int wait_block(struct waiting *waiting, int64_t next_deadline)
 {
@@ -119,14 +140,13 @@ int wait_block(struct waiting *waiting, int64_t next_deadline)
     wait_note_blocked(1);
     core_leave();
     int64_t until = waiting->deadline < next_deadline ? waiting->deadline : next_deadline;
-    int ready = remaining_ppoll(waiting->fds, waiting->count + (nfds_t)used, until, waiting->mask);
-    int failure = ready < 0 ? -errno : 0;
-    while (!core_enter())
-    {
-    }
-
-    wait_note_blocked(-1);
-    core.poll_block(thread_event, -1);
+    int ready;
+    int failure;
+    pthread_cleanup_push(cancelled, waiting);
+    ready = remaining_ppoll(waiting->fds, waiting->count + (nfds_t)used, until, waiting->mask);
+    failure = ready < 0 ? -errno : 0;
+    pthread_cleanup_pop(0);
+    come_back();
     waiting->kernel_ready = 0;
     if (failure != 0)
     {

@@ -58,6 +58,11 @@ void wait_note_blocked(int change)
     }
 }
 
+int wait_blocked_count(void)
+{
+    return atomic_load(&blocked);
+}
+
 void watchdog_note_running(void)
 {
     atomic_store_explicit(&entries, atomic_load_explicit(&entries, memory_order_relaxed) + 1, memory_order_relaxed);

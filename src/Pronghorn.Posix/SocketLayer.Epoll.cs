@@ -181,7 +181,7 @@ public sealed partial class SocketLayer
         set.HasDevice = false;
         if (_waitDescriptors[0] >= 0)
         {
-            _kernel.EpollControl(set.Descriptor, Polling.Delete, _waitDescriptors[0], 0, 0);
+            _kernel.EpollControl(set.Descriptor, Polling.Delete, _waitDescriptors[0], 0, _internalData);
         }
     }
 

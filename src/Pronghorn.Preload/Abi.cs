@@ -6,7 +6,10 @@ namespace Pronghorn.Preload;
 /// <summary>Version of native/preload/abi.h that this assembly speaks.</summary>
 internal static class Abi
 {
-    public const int Version = 3;
+    public const int Version = 4;
+
+    /// <summary>PRONGHORN_MOST_HELD.</summary>
+    public const int MostHeld = 128;
 }
 
 /// <summary>struct pronghorn_kernel.</summary>
@@ -45,6 +48,8 @@ internal unsafe struct StartRequest
     public byte* Error;
     public int ErrorLength;
     public fixed int WaitDescriptors[2];
+    public int HeldCount;
+    public fixed int Held[Preload.Abi.MostHeld];
 }
 
 /// <summary>struct pronghorn_round.</summary>

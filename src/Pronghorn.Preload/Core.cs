@@ -43,6 +43,7 @@ internal static unsafe class Core
 
         request->WaitDescriptors[0] = shard.Device.FileDescriptor;
         request->WaitDescriptors[1] = shard.Mirror.FileDescriptor;
+        request->HeldCount = shard.GetDescriptors(new Span<int>(request->Held, Abi.MostHeld));
         var layer = new SocketLayer(
             new PreloadKernel(*request->Kernel),
             new ShardDriver(shard, StatisticsPublisher.Create(shard, request->Counters)),

@@ -144,3 +144,25 @@ CASE(descriptor_numbers_are_the_lowest_free)
     EQUAL(fcntl(next, F_SETFD, FD_CLOEXEC), 0);
     EQUAL(fcntl(next, F_GETFD), FD_CLOEXEC);
 }
+
+CASE(splice_goes_on_after_everything_else_is_closed)
+{
+    int ends[2];
+    int fd = accepted(1);
+    EQUAL(pipe(ends), 0);
+    write_exactly(ends[1], 10, 0);
+    EQUAL(splice(ends[0], NULL, fd, NULL, 10, 0), 10);
+    for (int i = ends[1] + 1; i < 200; i++)
+    {
+        close(i);
+    }
+
+    // Numbers that the stack lost would be these.
+    int file = open("/dev/null", O_RDWR);
+    int other = open("/dev/null", O_RDWR);
+    write_exactly(ends[1], 10, 10);
+    EQUAL(splice(ends[0], NULL, fd, NULL, 10, 0), 10);
+    EQUAL(peer("receive 1 20"), 20);
+    EQUAL(close(file), 0);
+    EQUAL(close(other), 0);
+}

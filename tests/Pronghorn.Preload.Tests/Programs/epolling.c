@@ -345,3 +345,76 @@ CASE(copied_set_is_the_same_set)
     EQUAL(epoll_ctl(copy, EPOLL_CTL_DEL, fd, NULL), 0);
     EQUAL(wait_one(copy, 0), 0);
 }
+
+// A set in which a connection is always ready: the others must come up all the same.
+static void expect_among_ready(int epoll, int fd)
+{
+    for (int i = 0; i < 200000; i++)
+    {
+        struct epoll_event events[8];
+        int count = epoll_wait(epoll, events, 8, 1000);
+        CHECK(count > 0);
+        for (int j = 0; j < count; j++)
+        {
+            if (events[j].data.fd == fd)
+            {
+                return;
+            }
+        }
+    }
+
+    fail(__FILE__, __LINE__, "the descriptor was never reported", fd, 0);
+}
+
+CASE(socket_that_goes_to_the_kernel_stays_watched)
+{
+    int busy = accepted(1);
+    int epoll = epoll_create1(0);
+    struct sockaddr_in to = address_of("127.0.0.1", base_port + 2);
+    int one = 1;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    EQUAL(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+    EQUAL(bind(listener, (struct sockaddr *)&to, sizeof to), 0);
+    EQUAL(listen(listener, 1), 0);
+    watch(epoll, busy, EPOLLOUT);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int copy = dup(fd);
+    watch(epoll, fd, EPOLLOUT);
+    FAILS(connect(fd, (struct sockaddr *)&to, sizeof to), EINPROGRESS);
+    expect_among_ready(epoll, fd);
+    CHECK(accept(listener, NULL, NULL) >= 0);
+    EQUAL(option(fd, SOL_SOCKET, SO_ERROR), 0);
+    EQUAL(write(copy, "x", 1), 1);
+}
+
+CASE(copied_set_reports_what_the_other_number_was_given)
+{
+    int ends[2];
+    int busy = accepted(1);
+    int epoll = epoll_create1(0);
+    EQUAL(pipe(ends), 0);
+    watch(epoll, busy, EPOLLOUT);
+    EQUAL(wait_one(epoll, 0), EPOLLOUT);
+    int copy = dup(epoll);
+    CHECK(copy >= 0);
+    watch(epoll, ends[0], EPOLLIN);
+    EQUAL(write(ends[1], "x", 1), 1);
+    expect_among_ready(copy, ends[0]);
+    EQUAL(close(epoll), 0);
+    expect_among_ready(copy, ends[0]);
+}
+
+CASE(copied_set_blocks_and_wakes_after_the_first_number_is_closed)
+{
+    int fd = accepted(1);
+    int epoll = epoll_create1(0);
+    watch(epoll, fd, EPOLLIN);
+    EQUAL(wait_one(epoll, 0), 0);
+    int copy = dup(epoll);
+    EQUAL(close(epoll), 0);
+    // Another file gets the number.
+    EQUAL(eventfd(0, 0), epoll);
+    EQUAL(peer("later 50 send 1 10"), 0);
+    EQUAL(wait_one(copy, 5000), EPOLLIN);
+    EQUAL(peer_result(), 10);
+}

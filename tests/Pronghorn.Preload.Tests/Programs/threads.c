@@ -2,6 +2,8 @@
 // Several threads in the socket calls at once.
 #include "conformance.h"
 
+#include <stdatomic.h>
+
 enum { CLIENTS = 8, BYTES = 200000 };
 
 static void *echo_back(void *argument)
@@ -263,4 +265,40 @@ CASE(program_that_is_away_still_acknowledges)
     compute(NULL);
     read_exactly(fd, 100000, 0);
     EQUAL(peer_result(), 100000);
+}
+
+static atomic_bool stack_started;
+
+// Opens and closes all the time; every number is this thread's own.
+static void *open_and_close(void *unused)
+{
+    long closed = 0;
+    do
+    {
+        int fds[8];
+        for (int i = 0; i < 8; i++)
+        {
+            fds[i] = i % 2 == 0 ? eventfd(0, 0) : socket(AF_UNIX, SOCK_STREAM, 0);
+            CHECK(fds[i] >= 0);
+        }
+
+        for (int i = 0; i < 8; i++)
+        {
+            EQUAL(close(fds[i]), 0);
+            closed++;
+        }
+    } while (!atomic_load(&stack_started));
+
+    CHECK(closed > 0);
+    return unused;
+}
+
+CASE(descriptors_of_other_threads_stay_theirs_while_the_stack_starts)
+{
+    pthread_t thread;
+    EQUAL(pthread_create(&thread, NULL, open_and_close, NULL), 0);
+    int fd = accepted(1);
+    atomic_store(&stack_started, true);
+    EQUAL(pthread_join(thread, NULL), 0);
+    EQUAL(close(fd), 0);
 }

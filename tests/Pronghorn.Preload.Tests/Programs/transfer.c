@@ -417,3 +417,44 @@ CASE(queue_lengths_are_told)
     EQUAL(ioctl(fd, TIOCOUTQ, &number), 0);
     EQUAL(number, 0);
 }
+
+CASE(impossible_buffers_are_refused)
+{
+    enum { MOST = 1024 }; // UIO_MAXIOV
+    static struct iovec vector[MOST + 1];
+    static uint8_t bytes[MOST + 1];
+    struct msghdr message = {.msg_iov = vector, .msg_iovlen = MOST + 1};
+    int fd = accepted(1);
+    for (int i = 0; i <= MOST; i++)
+    {
+        vector[i] = (struct iovec){.iov_base = bytes + i, .iov_len = 1};
+    }
+
+    EQUAL(peer("send 1 %d", 3 * MOST), 3 * MOST);
+    FAILS(readv(fd, vector, MOST + 1), EINVAL);
+    FAILS(writev(fd, vector, MOST + 1), EINVAL);
+    FAILS(readv(fd, vector, -1), EINVAL);
+    FAILS(recvmsg(fd, &message, 0), EMSGSIZE);
+    FAILS(sendmsg(fd, &message, 0), EMSGSIZE);
+    EQUAL(readv(fd, vector, MOST), MOST);
+    CHECK(is_pattern(bytes, MOST, 0));
+    message.msg_iovlen = MOST;
+    EQUAL(recvmsg(fd, &message, 0), MOST);
+    fill_pattern(bytes, MOST, 0);
+    EQUAL(writev(fd, vector, MOST), MOST);
+    EQUAL(peer("receive 1 %d", MOST), MOST);
+    vector[1].iov_len = (size_t)-1;
+    FAILS(readv(fd, vector, 2), EINVAL);
+    FAILS(writev(fd, vector, 2), EINVAL);
+    vector[0] = (struct iovec){.iov_base = NULL, .iov_len = 4};
+    FAILS(writev(fd, vector, 1), EFAULT);
+    FAILS(send(fd, NULL, 4, 0), EFAULT);
+    FAILS(recv(fd, NULL, 4, 0), EFAULT);
+    FAILS(readv(fd, vector, 1), EFAULT);
+    message = (struct msghdr){.msg_iov = vector, .msg_iovlen = 1};
+    FAILS(recvmsg(fd, &message, 0), EFAULT);
+    FAILS(sendmsg(fd, &message, 0), EFAULT);
+    FAILS(recvmsg(fd, NULL, 0), EFAULT);
+    EQUAL(recv(fd, NULL, 0, MSG_DONTWAIT), 0);
+    EQUAL(recv(fd, bytes, MOST, 0), MOST);
+}
