@@ -15,6 +15,7 @@ demo_needs=(
 )
 test_needs=(
     memcached:memcached curl:curl wrk:wrk nginx:nginx-light python3:python3 iptables:iptables tcpdump:tcpdump nm:binutils bpftool:bpftool
+    /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
 )
 
 case "${1:-}" in

@@ -12,10 +12,9 @@ namespace Pronghorn.Linux;
 /// </summary>
 public sealed unsafe class SharedPage : IDisposable
 {
-    private const int OpenReadWrite = 2;
-    private const int OpenCreate = 0x40;
-    private const int OpenTruncate = 0x200;
-    private const int OpenNoFollow = 0x20000;
+    internal const int OpenReadWrite = 2;
+    internal const int OpenCreate = 0x40;
+    internal const int OpenTruncate = 0x200;
     private const int FilePermissions = 0x1a4; // 0644
     private const int DirectoryPermissions = 0x1ed; // 0755
 
@@ -53,7 +52,7 @@ public sealed unsafe class SharedPage : IDisposable
         _ = Libc.Unlink(terminated);
         int fd = Libc.Open(
             terminated,
-            OpenReadWrite | OpenCreate | OpenTruncate | OpenNoFollow | Constants.SocketCloseOnExec,
+            OpenReadWrite | OpenCreate | OpenTruncate | ArchitectureConstants.OpenNoFollow | Constants.SocketCloseOnExec,
             FilePermissions);
         if (fd < 0)
         {
@@ -73,7 +72,7 @@ public sealed unsafe class SharedPage : IDisposable
         page = null;
         ArgumentNullException.ThrowIfNull(path);
         byte[] terminated = Terminate(path);
-        int fd = Libc.Open(terminated, OpenReadWrite | OpenNoFollow | Constants.SocketCloseOnExec, 0);
+        int fd = Libc.Open(terminated, OpenReadWrite | ArchitectureConstants.OpenNoFollow | Constants.SocketCloseOnExec, 0);
         if (fd < 0)
         {
             return fd;

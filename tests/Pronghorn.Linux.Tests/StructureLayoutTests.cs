@@ -15,19 +15,29 @@ namespace Pronghorn.Linux.Tests;
 /// <summary>Compares every structure with what the C compiler says of the kernel's headers.</summary>
 public sealed class StructureLayoutTests
 {
-    [Fact]
-    public void Structures_ComparedWithTheHeaders_HaveTheSameSizesAndOffsets()
+    [Theory]
+    [InlineData(HeaderCheck.X64, Architecture.X64)]
+    [InlineData(HeaderCheck.Arm64, Architecture.Arm64)]
+    public void Structures_ComparedWithTheHeaders_HaveTheSameSizesAndOffsets(string target, Architecture architecture)
     {
-        var expected = new Dictionary<string, int>();
-        AddSockets(expected);
-        AddXdp(expected);
-        AddDevices(expected);
-        AddBpf(expected);
-        Dictionary<string, int> actual = RunC(expected.Keys);
-        Assert.Equal(expected, actual);
+        var stated = new Dictionary<string, long>();
+        AddSockets(stated);
+        AddFiles(stated, architecture);
+        AddXdp(stated);
+        AddDevices(stated);
+        AddBpf(stated);
+        Assert.Empty(Compile(target, stated));
     }
 
-    private static void AddSockets(Dictionary<string, int> values)
+    [Fact]
+    public void WrongNumber_ComparedWithTheHeaders_IsFound()
+    {
+        var stated = new Dictionary<string, long> { ["O_NOFOLLOW"] = ArchitectureConstants.OpenNoFollowOn(Architecture.X64) };
+        Assert.Contains("O_NOFOLLOW", Assert.Single(Compile(HeaderCheck.Arm64, stated)), StringComparison.Ordinal);
+        Assert.Throws<LabException>(() => Compile(HeaderCheck.Arm64, new Dictionary<string, long> { ["NO_SUCH_NAME"] = 1 }));
+    }
+
+    private static void AddSockets(Dictionary<string, long> values)
     {
         values["sizeof(struct pollfd)"] = Unsafe.SizeOf<PollDescriptor>();
         Offset<PollDescriptor>(values, "pollfd", "revents", nameof(PollDescriptor.Returned));
@@ -36,11 +46,35 @@ public sealed class StructureLayoutTests
         values["sizeof(struct timespec)"] = Unsafe.SizeOf<TimeSpecification>();
         values["sizeof(struct sockaddr_nl)"] = Unsafe.SizeOf<NetlinkAddress>();
         Offset<NetlinkAddress>(values, "sockaddr_nl", "nl_groups", nameof(NetlinkAddress.Groups));
-        values["__NR_bpf"] = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 321 : 280;
+        values["AF_INET"] = Constants.AddressFamilyInet;
+        values["AF_INET6"] = Constants.AddressFamilyInet6;
+        values["AF_NETLINK"] = Constants.AddressFamilyNetlink;
+        values["AF_XDP"] = Constants.AddressFamilyXdp;
+        values["SOCK_DGRAM"] = Constants.SocketDatagram;
+        values["SOCK_RAW"] = Constants.SocketRaw;
+        values["SOL_SOCKET"] = Constants.SocketLevel;
+        values["SO_PREFER_BUSY_POLL"] = Constants.SocketPreferBusyPoll;
         values["SO_SNDBUFFORCE"] = Constants.SocketSendBufferForce;
         values["SO_RCVBUFFORCE"] = Constants.SocketReceiveBufferForce;
         values["SOCK_CLOEXEC"] = Constants.SocketCloseOnExec;
         values["SOCK_NONBLOCK"] = Constants.SocketNonBlocking;
+        values["MSG_TRUNC"] = Constants.MessageTruncate;
+        values["MSG_DONTWAIT"] = Constants.MessageDontWait;
+    }
+
+    private static void AddFiles(Dictionary<string, long> values, Architecture architecture)
+    {
+        values["__NR_bpf"] = ArchitectureConstants.BpfOn(architecture);
+        values["O_NOFOLLOW"] = ArchitectureConstants.OpenNoFollowOn(architecture);
+        values["sizeof(struct epoll_event)"] = ArchitectureConstants.EpollEventSizeOn(architecture);
+        values["O_RDWR"] = SharedPage.OpenReadWrite;
+        values["O_CREAT"] = SharedPage.OpenCreate;
+        values["O_TRUNC"] = SharedPage.OpenTruncate;
+        values["O_CLOEXEC"] = Constants.SocketCloseOnExec;
+        values["PROT_READ"] = Constants.ProtectionRead;
+        values["PROT_WRITE"] = Constants.ProtectionWrite;
+        values["MAP_SHARED"] = Constants.MapShared;
+        values["IFF_UP"] = Constants.InterfaceUp;
         values["MADV_DONTFORK"] = Constants.AdviceDontFork;
         values["MAP_ANONYMOUS"] = Constants.MapAnonymous;
         values["MAP_POPULATE"] = Constants.MapPopulate;
@@ -48,11 +82,37 @@ public sealed class StructureLayoutTests
         values["RLIMIT_MEMLOCK"] = Constants.ResourceLockedMemory;
         values["RLIMIT_NOFILE"] = Constants.ResourceOpenFiles;
         values["CLONE_NEWNET"] = Constants.CloneNewNetwork;
-        values["MSG_TRUNC"] = Constants.MessageTruncate;
-        values["MSG_DONTWAIT"] = Constants.MessageDontWait;
+        AddErrors(values);
     }
 
-    private static void AddXdp(Dictionary<string, int> values)
+    private static void AddErrors(Dictionary<string, long> values)
+    {
+        values["EPERM"] = Errno.OperationNotPermitted;
+        values["ENOENT"] = Errno.NoEntry;
+        values["EINTR"] = Errno.Interrupted;
+        values["ENXIO"] = Errno.NoDeviceOrAddress;
+        values["E2BIG"] = Errno.TooBig;
+        values["EBADF"] = Errno.BadDescriptor;
+        values["EAGAIN"] = Errno.TryAgain;
+        values["ENOMEM"] = Errno.NoMemory;
+        values["EACCES"] = Errno.AccessDenied;
+        values["EFAULT"] = Errno.BadAddress;
+        values["EBUSY"] = Errno.Busy;
+        values["EEXIST"] = Errno.Exists;
+        values["ENODEV"] = Errno.NoDevice;
+        values["EINVAL"] = Errno.Invalid;
+        values["ENOSPC"] = Errno.NoSpace;
+        values["ERANGE"] = Errno.Range;
+        values["ENOSYS"] = Errno.NotImplemented;
+        values["EPROTONOSUPPORT"] = Errno.ProtocolNotSupported;
+        values["EOPNOTSUPP"] = Errno.NotSupported;
+        values["EAFNOSUPPORT"] = Errno.AddressFamilyNotSupported;
+        values["ENOPROTOOPT"] = Errno.NoProtocolOption;
+        values["ENETDOWN"] = Errno.NetworkDown;
+        values["ENOBUFS"] = Errno.NoBuffers;
+    }
+
+    private static void AddXdp(Dictionary<string, long> values)
     {
         values["sizeof(struct sockaddr_xdp)"] = Unsafe.SizeOf<XdpAddress>();
         Offset<XdpAddress>(values, "sockaddr_xdp", "sxdp_flags", nameof(XdpAddress.Flags));
@@ -78,7 +138,7 @@ public sealed class StructureLayoutTests
             values, "xdp_statistics", "rx_ring_full", nameof(XskKernelStatistics.ReceiveRingFull));
     }
 
-    private static void AddDevices(Dictionary<string, int> values)
+    private static void AddDevices(Dictionary<string, long> values)
     {
         values["sizeof(struct ifreq)"] = Unsafe.SizeOf<InterfaceRequest>();
         Offset<InterfaceRequest>(values, "ifreq", "ifr_mtu", nameof(InterfaceRequest.Integer));
@@ -97,7 +157,7 @@ public sealed class StructureLayoutTests
         values["SIOCETHTOOL"] = (int)Constants.IoctlEthtool;
     }
 
-    private static void AddBpf(Dictionary<string, int> values)
+    private static void AddBpf(Dictionary<string, long> values)
     {
         values["sizeof(struct owned_key)"] = Unsafe.SizeOf<OwnedKey>();
         Offset<OwnedKey>(values, "owned_key", "port", nameof(OwnedKey.Port));
@@ -118,60 +178,29 @@ public sealed class StructureLayoutTests
         values["BPF_XDP"] = BpfSyscall.AttachTypeXdp;
     }
 
-    private static void Offset<T>(Dictionary<string, int> values, string structure, string cField, string field)
+    private static void Offset<T>(Dictionary<string, long> values, string structure, string cField, string field)
         where T : unmanaged =>
         values[$"offsetof(struct {structure}, {cField})"] = (int)Marshal.OffsetOf<T>(field);
 
-    private static Dictionary<string, int> RunC(IEnumerable<string> expressions)
+    private static IReadOnlyList<string> Compile(string target, Dictionary<string, long> stated)
     {
-        var source = new StringBuilder();
-        source.AppendLine("#define _GNU_SOURCE");
-        foreach (string header in (string[])["fcntl.h", "poll.h", "sched.h", "stddef.h", "stdio.h", "time.h", "sys/mman.h",
+        var prologue = new StringBuilder();
+        prologue.AppendLine("#define _GNU_SOURCE");
+        foreach (string header in (string[])["errno.h", "fcntl.h", "poll.h", "sched.h", "stddef.h", "time.h", "sys/epoll.h", "sys/mman.h",
             "sys/resource.h", "sys/socket.h", "sys/syscall.h", "net/if.h", "linux/bpf.h", "linux/ethtool.h",
             "linux/if_xdp.h", "linux/netlink.h", "linux/sockios.h"])
         {
-            source.AppendLine($"#include <{header}>");
+            prologue.AppendLine($"#include <{header}>");
         }
 
-        source.AppendLine("#define SEC(name)").AppendLine("#define __uint(name, value) int (*name)[value]");
-        source.AppendLine("#define __type(name, value) __typeof__(value) *name");
-        source.AppendLine("#define __always_inline inline");
-        source.AppendLine("static void *bpf_map_lookup_elem(void *map, const void *key) { return key ? map : 0; }");
-        source.AppendLine("#include \"maps_without_helpers.h\"").AppendLine("int main(void) {");
-        foreach (string expression in expressions)
-        {
-            source.AppendLine($"printf(\"%d\\t{expression}\\n\", (int)({expression}));");
-        }
-
-        source.AppendLine("}");
-        return Compile(source.ToString());
-    }
-
-    private static Dictionary<string, int> Compile(string source)
-    {
-        DirectoryInfo directory = Directory.CreateTempSubdirectory("pronghorn-layout-");
-        try
-        {
-            string common = Path.Combine(TreeRoot(), "bpf", "common");
-            string maps = File.ReadAllText(Path.Combine(common, "maps.h"))
-                .Replace("#include <bpf/bpf_helpers.h>", string.Empty, StringComparison.Ordinal);
-            File.WriteAllText(Path.Combine(directory.FullName, "maps_without_helpers.h"), maps);
-            string file = Path.Combine(directory.FullName, "layout");
-            File.WriteAllText(file + ".c", source);
-            LabCommand.Run("gcc", "-w", "-I", directory.FullName, "-I", common, file + ".c", "-o", file);
-            var values = new Dictionary<string, int>();
-            foreach (string line in LabCommand.Run(file).Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            {
-                string[] parts = line.Split('\t');
-                values[parts[1]] = int.Parse(parts[0], System.Globalization.CultureInfo.InvariantCulture);
-            }
-
-            return values;
-        }
-        finally
-        {
-            directory.Delete(recursive: true);
-        }
+        prologue.AppendLine("#define SEC(name)").AppendLine("#define __uint(name, value) int (*name)[value]");
+        prologue.AppendLine("#define __type(name, value) __typeof__(value) *name");
+        prologue.AppendLine("#define __always_inline inline");
+        prologue.AppendLine("static void *bpf_map_lookup_elem(void *map, const void *key) { return key ? map : 0; }");
+        string common = Path.Combine(TreeRoot(), "bpf", "common");
+        prologue.AppendLine(File.ReadAllText(Path.Combine(common, "maps.h"))
+            .Replace("#include <bpf/bpf_helpers.h>", string.Empty, StringComparison.Ordinal));
+        return HeaderCheck.Mismatches(target, prologue.ToString(), [common], stated);
     }
 
     // Upward from the assembly: a deterministic build puts no real path of the source into it.

@@ -68,9 +68,7 @@ public static unsafe partial class Libc
 
     /// <summary>bpf(2).</summary>
     internal static long Bpf(long command, void* attributes, int size) =>
-        Result(SyscallNative(BpfNumber, (nint)command, (nint)attributes, size));
-
-    private static nint BpfNumber => RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 321 : 280;
+        Result(SyscallNative(ArchitectureConstants.Bpf, (nint)command, (nint)attributes, size));
 
     [LibraryImport(Library, EntryPoint = "getpid")]
     private static partial int GetpidNative();

@@ -52,7 +52,7 @@ internal struct EpollEvent
     public static EpollEvent Create(uint events, ulong data)
     {
         EpollEvent item = default;
-        int offset = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 1 : 2;
+        int offset = (ArchitectureConstants.EpollEventSizeOn(RuntimeInformation.ProcessArchitecture) / sizeof(uint)) - 2;
         item[0] = events;
         item[offset] = (uint)data;
         item[offset + 1] = (uint)(data >> 32);
