@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
@@ -45,8 +46,8 @@ public static partial class HeaderCheck
         {
             File.WriteAllText(file, source.ToString());
             LabOutput output = LabCommand.TryRun("clang", [.. Options(target, includeDirectories), file]);
-            string[] errors = [.. output.Error.Split('\n').Where(line => line.Contains("error:", System.StringComparison.Ordinal))];
-            string[] failed = [.. errors.Where(line => StaticAssertion().IsMatch(line)).Select(line => StaticAssertion().Match(line).Value)];
+            string[] errors = [.. output.Error.Split('\n').Where(line => line.Contains("error:", StringComparison.Ordinal))];
+            string[] failed = [.. errors.Select(line => StaticAssertion().Match(line).Value).Where(words => words.Length > 0)];
             return failed.Length == errors.Length && (output.ExitCode == 0 || errors.Length > 0)
                 ? failed
                 : throw new LabException($"clang --target={target} ended with {output.ExitCode}: {output.Error.Trim()}");

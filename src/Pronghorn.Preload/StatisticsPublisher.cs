@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Generic;
 using Pronghorn.Devices;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Interop;
@@ -27,11 +28,14 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
 
     private static readonly string[] s_deviceNames =
     [
-        "device_received", "device_transmitted", "device_kicks", "device_kick_again", "device_kick_no_buffers",
-        "device_kick_failed", "device_fill_starved", "device_transmit_ring_full", "device_kernel_receive_dropped",
-        "device_kernel_receive_ring_full", "device_kernel_fill_ring_empty",
-        "frames_free", "frames_total",
+        "device_received", "device_transmitted", "device_kicks", "device_kick_again", "device_kick_busy",
+        "device_kick_no_buffers", "device_kick_failed", "device_fill_starved", "device_transmit_ring_full",
+        "device_invalid_descriptors", "device_kernel_receive_dropped", "device_kernel_receive_ring_full",
+        "device_kernel_fill_ring_empty", "frames_free", "frames_total",
     ];
+
+    /// <summary>Names of the counters beside the stack's, in the order of the page.</summary>
+    internal static IEnumerable<string> Names => [.. s_preloadNames, .. s_steeringNames, .. s_deviceNames];
 
     private readonly Shard _shard;
     private readonly StatisticsWriter _writer;
@@ -118,8 +122,8 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
         ReadOnlySpan<long> values =
         [
             (long)socket.Received, (long)socket.Transmitted, (long)socket.Kicks, (long)socket.KickAgain,
-            (long)socket.KickNoBuffers, (long)socket.KickFailed, (long)socket.FillStarved,
-            (long)socket.TransmitRingFull, (long)kernel.ReceiveDropped, (long)kernel.ReceiveRingFull,
+            socket.KickBusy, (long)socket.KickNoBuffers, (long)socket.KickFailed, (long)socket.FillStarved,
+            (long)socket.TransmitRingFull, socket.InvalidDescriptors, (long)kernel.ReceiveDropped, (long)kernel.ReceiveRingFull,
             (long)kernel.FillRingEmpty, _shard.Device.Frames.FreeCount, _shard.Device.Frames.FrameCount,
         ];
         for (int i = 0; i < values.Length; i++)

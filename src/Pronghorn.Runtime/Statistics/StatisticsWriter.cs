@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -30,20 +32,9 @@ public sealed class StatisticsWriter : IDisposable
         header.Version = StatisticsPage.Version;
         header.ProcessId = processId;
         header.InterfaceId = interfaceId;
-        foreach (Counter counter in Enum.GetValues<Counter>())
+        foreach ((string name, bool isDrop) in StackCounterNames)
         {
-            if (counter != Counter.Count)
-            {
-                AddCounter(ToSnakeCase(counter.ToString()), isDrop: false);
-            }
-        }
-
-        foreach (DropReason reason in Enum.GetValues<DropReason>())
-        {
-            if (reason != DropReason.Count)
-            {
-                AddCounter(ToSnakeCase(reason.ToString()), isDrop: true);
-            }
+            AddCounter(name, isDrop);
         }
 
         _stackCounters = _counterCount;
@@ -74,6 +65,15 @@ public sealed class StatisticsWriter : IDisposable
         writer = result == 0 && page != null ? new StatisticsWriter(page, processId, interfaceId) : null;
         return result;
     }
+
+    /// <summary>Names of the stack's counters in the order of the page, and whether each counts packets or segments not used.</summary>
+    public static IEnumerable<(string Name, bool IsDrop)> StackCounterNames =>
+    [
+        .. Enum.GetValues<Counter>().Where(counter => counter != Counter.Count)
+            .Select(counter => (ToSnakeCase(counter.ToString()), false)),
+        .. Enum.GetValues<DropReason>().Where(reason => reason != DropReason.Count)
+            .Select(reason => (ToSnakeCase(reason.ToString()), true)),
+    ];
 
     /// <summary>Adds a counter beside the stack's. At start-up, since it allocates.</summary>
     /// <returns>Its number for <see cref="Set"/>, or -1 when there is no room.</returns>
