@@ -35,23 +35,7 @@ public sealed unsafe partial class BpfMap
             throw new ArgumentException($"{keys.Length} keys and {values.Length} values", nameof(values));
         }
 
-        done = 0;
-        while (done < keys.Length)
-        {
-            int result = WriteSome(BpfSyscall.UpdateBatch, keys[done..], values[done..], (ulong)mode, out int written);
-            done += written;
-            if (LacksBatches(result) && written == 0)
-            {
-                return UpdateSingly(keys, values, mode, ref done);
-            }
-
-            if (result < 0)
-            {
-                return result;
-            }
-        }
-
-        return 0;
+        return UpdateBatch(MemoryMarshal.AsBytes(keys), MemoryMarshal.AsBytes(values), out done, mode);
     }
 
     /// <summary>Removes many elements, in their order. Stops at the first that fails; -ENOENT for one that is not there.</summary>
@@ -62,23 +46,7 @@ public sealed unsafe partial class BpfMap
         where TKey : unmanaged
     {
         CheckKey(sizeof(TKey));
-        done = 0;
-        while (done < keys.Length)
-        {
-            int result = WriteSome<TKey, byte>(BpfSyscall.DeleteBatch, keys[done..], default, 0, out int removed);
-            done += removed;
-            if (LacksBatches(result) && removed == 0)
-            {
-                return DeleteSingly(keys, ref done);
-            }
-
-            if (result < 0)
-            {
-                return result;
-            }
-        }
-
-        return 0;
+        return DeleteBatch(MemoryMarshal.AsBytes(keys), out done);
     }
 
     /// <summary>
@@ -100,22 +68,115 @@ public sealed unsafe partial class BpfMap
         return LacksBatches(result) ? ReadByKey(elements) : result;
     }
 
+    /// <summary>Writes many elements, as bytes; see <see cref="UpdateBatch{TKey, TValue}"/>.</summary>
+    /// <param name="keys">Keys, one after the other.</param>
+    /// <param name="values">Values, one after the other.</param>
+    /// <param name="done">How many were written.</param>
+    /// <param name="mode">Whether elements may be there; applies to each.</param>
+    public int UpdateBatch(ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, out int done, BpfUpdateMode mode = BpfUpdateMode.Any)
+    {
+        int count = CountKeys(keys.Length);
+        CheckValue(ValueSize);
+        if (values.Length != count * ValueSize)
+        {
+            throw new ArgumentException($"{count} values of map {Name} have {count * ValueSize} bytes, not {values.Length}", nameof(values));
+        }
+
+        done = 0;
+        while (done < count)
+        {
+            int result = WriteSome(
+                BpfSyscall.UpdateBatch, keys[(done * KeySize)..], values[(done * ValueSize)..], count - done, (ulong)mode, out int written);
+            done += written;
+            if (LacksBatches(result) && written == 0)
+            {
+                result = Update(keys.Slice(done * KeySize, KeySize), values.Slice(done * ValueSize, ValueSize), mode);
+                done += result < 0 ? 0 : 1;
+            }
+
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>Removes many elements, as bytes; see <see cref="DeleteBatch{TKey}"/>.</summary>
+    /// <param name="keys">Keys, one after the other.</param>
+    /// <param name="done">How many were removed.</param>
+    public int DeleteBatch(ReadOnlySpan<byte> keys, out int done)
+    {
+        int count = CountKeys(keys.Length);
+        done = 0;
+        while (done < count)
+        {
+            int result = WriteSome(BpfSyscall.DeleteBatch, keys[(done * KeySize)..], default, count - done, 0, out int removed);
+            done += removed;
+            if (LacksBatches(result) && removed == 0)
+            {
+                result = Delete(keys.Slice(done * KeySize, KeySize));
+                done += result < 0 ? 0 : 1;
+            }
+
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>
+    /// Reads all keys, of a map of any kind. One that others add or remove meanwhile may or may not be among them.
+    /// </summary>
+    /// <returns>0, or the negative error number: -EAGAIN when others change the map faster than it is read.</returns>
+    public int ReadKeys<TKey>(ICollection<TKey> keys)
+        where TKey : unmanaged
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        HashSet<TKey> seen = [];
+        uint again = 0;
+        int result = FirstKey(out TKey key);
+        while (result == 0)
+        {
+            // A key that was seen: one was removed under the walk, and the kernel began anew.
+            if (seen.Add(key))
+            {
+                keys.Add(key);
+            }
+            else if (++again > MaximumEntries)
+            {
+                return -Errno.TryAgain;
+            }
+
+            TKey current = key;
+            result = NextKey(in current, out key);
+        }
+
+        return result == -Errno.NoEntry ? 0 : result;
+    }
+
     private static bool LacksBatches(int result) =>
         result is -NotSupportedInternally or -Errno.Invalid or -Errno.NotSupported;
 
-    private int WriteSome<TKey, TValue>(
-        int command, ReadOnlySpan<TKey> keys, ReadOnlySpan<TValue> values, ulong flags, out int done)
-        where TKey : unmanaged
-        where TValue : unmanaged
+    private int CountKeys(int length) =>
+        length % KeySize == 0
+            ? length / KeySize
+            : throw new ArgumentException($"{length} bytes are no whole number of keys of map {Name}, {KeySize} bytes each");
+
+    private int WriteSome(
+        int command, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int count, ulong flags, out int done)
     {
-        fixed (TKey* keyPointer = keys)
-        fixed (TValue* valuePointer = values)
+        fixed (byte* keyPointer = keys, valuePointer = values)
         {
             var attributes = new BpfSyscall.BatchAttributes
             {
                 Keys = (ulong)keyPointer,
                 Values = (ulong)valuePointer,
-                Count = (uint)Math.Min(keys.Length, LargestBatch),
+                Count = (uint)Math.Min(count, LargestBatch),
                 Map = (uint)Descriptor,
                 ElementFlags = flags,
             };
@@ -126,38 +187,6 @@ public sealed unsafe partial class BpfMap
             done = LacksBatches(result) && attributes.Count == asked ? 0 : (int)attributes.Count;
             return result;
         }
-    }
-
-    private int UpdateSingly<TKey, TValue>(
-        ReadOnlySpan<TKey> keys, ReadOnlySpan<TValue> values, BpfUpdateMode mode, ref int done)
-        where TKey : unmanaged
-        where TValue : unmanaged
-    {
-        for (; done < keys.Length; done++)
-        {
-            int result = Update(in keys[done], in values[done], mode);
-            if (result < 0)
-            {
-                return result;
-            }
-        }
-
-        return 0;
-    }
-
-    private int DeleteSingly<TKey>(ReadOnlySpan<TKey> keys, ref int done)
-        where TKey : unmanaged
-    {
-        for (; done < keys.Length; done++)
-        {
-            int result = Delete(in keys[done]);
-            if (result < 0)
-            {
-                return result;
-            }
-        }
-
-        return 0;
     }
 
     private int ReadBuckets<TKey, TValue>(ICollection<KeyValuePair<TKey, TValue>> elements)
@@ -213,28 +242,17 @@ public sealed unsafe partial class BpfMap
         where TKey : unmanaged
         where TValue : unmanaged
     {
-        HashSet<TKey> seen = [];
-        uint again = 0;
-        int result = FirstKey(out TKey key);
-        while (result == 0)
+        List<TKey> keys = [];
+        int result = ReadKeys(keys);
+        foreach (TKey key in keys)
         {
-            // A key that was seen: one was removed under the walk, and the kernel began anew.
-            if (!seen.Add(key))
-            {
-                if (++again > MaximumEntries)
-                {
-                    return -Errno.TryAgain;
-                }
-            }
-            else if (Lookup(in key, out TValue value) == 0)
+            int found = Lookup(in key, out TValue value);
+            if (found == 0)
             {
                 elements.Add(new KeyValuePair<TKey, TValue>(key, value));
             }
-
-            TKey current = key;
-            result = NextKey(in current, out key);
         }
 
-        return result == -Errno.NoEntry ? 0 : result;
+        return result;
     }
 }
