@@ -15,9 +15,25 @@ public static class KubernetesJson
 {
     /// <summary>Reads a Service.</summary>
     /// <exception cref="JsonException">It is not one; the exception's path says where.</exception>
-    public static Service ReadService(ReadOnlyMemory<byte> json)
+    public static Service ReadService(ReadOnlyMemory<byte> json) =>
+        Complete(JsonSerializer.Deserialize(json.Span, KubernetesJsonContext.Default.Service) ?? throw NoObject());
+
+    /// <summary>Reads an EndpointSlice.</summary>
+    /// <exception cref="JsonException">It is not one; the exception's path says where.</exception>
+    public static EndpointSlice ReadEndpointSlice(ReadOnlyMemory<byte> json) =>
+        Complete(JsonSerializer.Deserialize(json.Span, KubernetesJsonContext.Default.EndpointSlice) ?? throw NoObject());
+
+    /// <summary>Reads a Node.</summary>
+    /// <exception cref="JsonException">It is not one; the exception's path says where.</exception>
+    public static Node ReadNode(ReadOnlyMemory<byte> json)
     {
-        Service service = JsonSerializer.Deserialize(json.Span, KubernetesJsonContext.Default.Service) ?? throw NoObject();
+        Node node = JsonSerializer.Deserialize(json.Span, KubernetesJsonContext.Default.Node) ?? throw NoObject();
+        return node with { Metadata = Complete(node.Metadata), Spec = OrNew(node.Spec), Status = OrNew(node.Status) };
+    }
+
+    /// <summary>Makes what was null or absent the empty thing; deserialisers leave init-only properties null.</summary>
+    internal static Service Complete(Service service)
+    {
         ServiceSpec spec = OrNew(service.Spec);
         return service with
         {
@@ -27,25 +43,15 @@ public static class KubernetesJson
         };
     }
 
-    /// <summary>Reads an EndpointSlice.</summary>
-    /// <exception cref="JsonException">It is not one; the exception's path says where.</exception>
-    public static EndpointSlice ReadEndpointSlice(ReadOnlyMemory<byte> json)
+    /// <inheritdoc cref="Complete(Service)"/>
+    internal static EndpointSlice Complete(EndpointSlice slice)
     {
-        EndpointSlice slice = JsonSerializer.Deserialize(json.Span, KubernetesJsonContext.Default.EndpointSlice) ?? throw NoObject();
         return slice with
         {
             Metadata = Complete(slice.Metadata),
             Endpoints = slice.Endpoints?.OfType<Endpoint>().ToArray(),
             Ports = slice.Ports?.OfType<EndpointPort>().ToArray(),
         };
-    }
-
-    /// <summary>Reads a Node.</summary>
-    /// <exception cref="JsonException">It is not one; the exception's path says where.</exception>
-    public static Node ReadNode(ReadOnlyMemory<byte> json)
-    {
-        Node node = JsonSerializer.Deserialize(json.Span, KubernetesJsonContext.Default.Node) ?? throw NoObject();
-        return node with { Metadata = Complete(node.Metadata), Spec = OrNew(node.Spec), Status = OrNew(node.Status) };
     }
 
     private static JsonException NoObject() => new("null is not an object", "$", null, null);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Immutable;
+using System.Linq;
 using Pronghorn.Wire;
 
 namespace Pronghorn.LoadBalancer.Table;
@@ -7,6 +8,9 @@ namespace Pronghorn.LoadBalancer.Table;
 /// <summary>What is known of this node, and how the proxy is configured: with the objects, all that decides.</summary>
 public sealed record NodeFacts
 {
+    /// <summary>The label of a node that names its zone.</summary>
+    public const string ZoneLabel = "topology.kubernetes.io/zone";
+
     /// <summary>Its name in the cluster; endpoints with it are local.</summary>
     public required string Name { get; init; }
 
@@ -22,7 +26,7 @@ public sealed record NodeFacts
     /// <summary>Ranges of pod addresses; empty: pods cannot be told apart, and count as external.</summary>
     public ImmutableArray<AddressRange> PodRanges { get; init; } = [];
 
-    /// <summary>Node ports are served on addresses in these ranges only; empty: on all.</summary>
+    /// <summary>Node ports are served on addresses in these ranges only; no range of a family: on all of the family.</summary>
     public ImmutableArray<AddressRange> NodePortRanges { get; init; } = [];
 
     /// <summary>Whether node ports are served on loopback addresses (IPv4 only, as kube-proxy).</summary>
@@ -36,4 +40,33 @@ public sealed record NodeFacts
 
     /// <summary>Whether answers go straight from the backend's node where a service does not say.</summary>
     public bool DefaultDirectReturn { get; init; }
+
+    /// <summary>Whether an address is the node's own; all of 127.0.0.0/8 is, and ::1.</summary>
+    public bool IsOwn(IpAddress address) => address.IsLoopback || Addresses.Contains(address);
+
+    /// <summary>The class of a packet's sender. A node's own address goes before the range of pods that it may lie in.</summary>
+    public ClientClass ClassOf(IpAddress source)
+    {
+        if (IsOwn(source))
+        {
+            return ClientClass.Node;
+        }
+
+        return PodRanges.Any(range => range.Contains(source)) ? ClientClass.Pod : ClientClass.External;
+    }
+
+    /// <summary>
+    /// Whether node ports are served on an address. Ranges of one family say nothing of the other. ::1 never serves any: IPv6 has no
+    /// way to send from the loopback address to elsewhere, so kube-proxy does not either.
+    /// </summary>
+    public bool ServesNodePortsOn(IpAddress address)
+    {
+        if (!IsOwn(address) || (address.IsLoopback && !(address.IsIpv4 && LocalhostNodePorts)))
+        {
+            return false;
+        }
+
+        AddressRange[] ranges = [.. NodePortRanges.Where(range => range.Address.IsIpv4 == address.IsIpv4)];
+        return ranges.Length == 0 || ranges.Any(range => range.Contains(address));
+    }
 }
