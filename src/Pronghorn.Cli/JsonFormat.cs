@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Pronghorn.Cli.Benchmarks;
 using Pronghorn.Cli.Diagnosis;
 using Pronghorn.Cli.Observation;
+using Pronghorn.LoadBalancer.Explain;
 
 namespace Pronghorn.Cli;
 
@@ -15,4 +16,6 @@ namespace Pronghorn.Cli;
 [JsonSerializable(typeof(SocketSnapshot[]))]
 [JsonSerializable(typeof(ProcessSnapshot[]))]
 [JsonSerializable(typeof(NetworkLink[]))]
+[JsonSerializable(typeof(FlowCaseReport))]
+[JsonSerializable(typeof(FlowExplanation))]
 internal sealed partial class JsonFormat : JsonSerializerContext;

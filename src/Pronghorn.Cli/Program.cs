@@ -52,5 +52,6 @@ internal static class Program
         DoctorCommand.Create(),
         BenchCommand.Create(),
         LabCommand.Create(),
+        LoadBalancerCommand.Create(),
     };
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Pronghorn.LoadBalancer.Cluster;
 using Pronghorn.Wire;
 
 namespace Pronghorn.LoadBalancer.Table;
@@ -41,6 +44,33 @@ public sealed record NodeFacts
     /// <summary>Whether answers go straight from the backend's node where a service does not say.</summary>
     public bool DefaultDirectReturn { get; init; }
 
+    /// <summary>
+    /// These facts with what the node's object in the cluster says: zone and addresses, and its range of pods where none was
+    /// configured. What cannot be read in it is left out.
+    /// </summary>
+    public NodeFacts With(Node node)
+    {
+        ArgumentNullException.ThrowIfNull(node);
+        ImmutableArray<IpAddress>.Builder told = ImmutableArray.CreateBuilder<IpAddress>();
+        foreach (NodeAddress one in node.Status.Addresses ?? [])
+        {
+            if (one is { Type: "InternalIP" or "ExternalIP" } && AddressText.TryParse(one.Address, out IpAddress address))
+            {
+                told.Add(address);
+            }
+        }
+
+        // The first of a family is the primary one: the API lists them in that order (core/v1 NodeStatus.addresses).
+        IpAddress[] primary = [.. told.Concat(PrimaryAddresses).DistinctBy(address => address.IsIpv4)];
+        return this with
+        {
+            Zone = node.Metadata.Labels?.GetValueOrDefault(ZoneLabel) ?? Zone,
+            PrimaryAddresses = [.. primary],
+            Addresses = [.. Addresses.Concat(told).Distinct()],
+            PodRanges = PodRanges.IsEmpty ? [.. ReadRanges(node.Spec.PodCIDRs)] : PodRanges,
+        };
+    }
+
     /// <summary>Whether an address is the node's own; all of 127.0.0.0/8 is, and ::1.</summary>
     public bool IsOwn(IpAddress address) => address.IsLoopback || Addresses.Contains(address);
 
@@ -68,5 +98,16 @@ public sealed record NodeFacts
 
         AddressRange[] ranges = [.. NodePortRanges.Where(range => range.Address.IsIpv4 == address.IsIpv4)];
         return ranges.Length == 0 || ranges.Any(range => range.Contains(address));
+    }
+
+    private static IEnumerable<AddressRange> ReadRanges(IReadOnlyList<string>? texts)
+    {
+        foreach (string text in texts ?? [])
+        {
+            if (AddressRange.TryParse(text, out AddressRange range))
+            {
+                yield return range;
+            }
+        }
     }
 }

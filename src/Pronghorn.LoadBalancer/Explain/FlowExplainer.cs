@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Pronghorn.LoadBalancer.Cluster;
+using Pronghorn.LoadBalancer.Table;
+
+namespace Pronghorn.LoadBalancer.Explain;
+
+/// <summary>Says what becomes of a flow and why, from the objects of the cluster.</summary>
+public sealed partial class FlowExplainer
+{
+    private readonly Dictionary<ObjectName, ResolvedService> _services;
+    private readonly NodeFacts _node;
+    private readonly FlowTable _table;
+
+    /// <summary>Resolves every service for a node.</summary>
+    public FlowExplainer(ClusterState cluster, NodeFacts node)
+    {
+        ArgumentNullException.ThrowIfNull(cluster);
+        ArgumentNullException.ThrowIfNull(node);
+        _node = node;
+        _services = cluster.Services.ToDictionary(
+            service => service.Metadata.FullName,
+            service => ResolvedService.Resolve(service, cluster.SlicesOf(service.Metadata.FullName), node));
+        _table = new FlowTable(_services.Values.Select(service => service.State), node);
+    }
+
+    /// <summary>Explains a flow.</summary>
+    public FlowExplanation Explain(Flow flow)
+    {
+        ArgumentNullException.ThrowIfNull(flow);
+        FlowVerdict verdict = _table.Evaluate(flow);
+        FlowExplanation explanation = new()
+        {
+            Flow = flow.ToString(),
+            Outcome = Lower(verdict.Outcome),
+            Client = Lower(verdict.Client),
+            ClientReason = ClientReason(flow, verdict.Client),
+            Service = verdict.Service?.ToString(),
+            Reasons = verdict.Outcome == FlowOutcome.Accept
+                ? [$"port {flow.Port} is the health check of {verdict.Service} on every node"] : PassReasons(flow),
+        };
+        if (verdict.Frontend is null)
+        {
+            return explanation;
+        }
+
+        ResolvedService service = _services[verdict.Service!.Value];
+        EndpointSelection selection = SelectionOf(service, verdict.Port!);
+        return explanation with
+        {
+            Port = verdict.Port!.Name.Port,
+            Frontend = verdict.Frontend.Kind.ToString(),
+            FrontendAddress = AddressOf(verdict.Frontend),
+            Reasons = ReasonsOf(service.Settings, selection, verdict, flow),
+            Backends = [.. verdict.Backends.Select(backend => Flow.Text(backend.Address, backend.Port))],
+            Masquerades = verdict.Masquerades,
+            Endpoints = [.. selection.Candidates.Select(candidate => Explain(candidate, selection, verdict))],
+            Problems = [.. service.State.Problems.Select(problem => problem.ToString())],
+        };
+    }
+
+    private static string Lower<TEnum>(TEnum value)
+        where TEnum : struct, Enum => value.ToString().ToLowerInvariant();
+
+    private static string AddressOf(Frontend frontend) => frontend.Kind == FrontendKind.NodePort
+        ? $"*:{frontend.Key.Port}" : Flow.Text(frontend.Key.Address, frontend.Key.Port);
+
+    private EndpointSelection SelectionOf(ResolvedService service, ServicePortState port)
+    {
+        PortSettings settings = service.Settings.Ports.First(
+            one => one.Name == port.Name.Port && one.Protocol == port.Name.Protocol);
+        return EndpointSelection.Select(service.Endpoints.CandidatesOf(port.Name.IsIpv6, settings), service.Settings, _node);
+    }
+
+    private string ClientReason(Flow flow, ClientClass client) => client switch
+    {
+        ClientClass.Node => $"{flow.Source} is an address of node {_node.Name}",
+        ClientClass.Pod => $"{flow.Source} is in the pods' range "
+            + $"{_node.PodRanges.First(range => range.Contains(flow.Source))}",
+        _ when _node.PodRanges.IsEmpty => $"{flow.Source} is not an address of node {_node.Name}, and no ranges of pods are known",
+        _ => $"{flow.Source} is neither an address of node {_node.Name} nor in a range of pods",
+    };
+
+    /// <summary>A flow that is for no service was often meant for one: says what comes nearest.</summary>
+    private List<string> PassReasons(Flow flow)
+    {
+        List<string> reasons = [];
+        foreach (ResolvedService service in _services.Values.OrderBy(one => one.State.Name.ToString(), StringComparer.Ordinal))
+        {
+            Frontend[] frontends = [.. service.State.Ports.SelectMany(port => port.Frontends)];
+            Frontend[] same = [.. frontends.Where(one => one.Key.Address == flow.Destination)];
+            if (same.Length > 0)
+            {
+                string ports = string.Join(", ", same.Select(one => $"{one.Key.Port}/{Protocols.NameOf(one.Key.Protocol)}"));
+                reasons.Add($"{flow.Destination} is an address of {service.State.Name}, which serves {ports} there");
+            }
+
+            bool isNodePort = frontends.Any(one => one.Kind == FrontendKind.NodePort && one.Key.Port == flow.Port
+                && one.Key.Protocol == flow.Protocol && one.Key.Address.IsIpv4 == flow.Destination.IsIpv4);
+            if (isNodePort)
+            {
+                reasons.Add($"{flow.Port} is a node port of {service.State.Name}, but {WhyNoNodePorts(flow)}");
+            }
+        }
+
+        return reasons.Count > 0 ? reasons : ["no service has this address and port; the packet goes on as if there were no proxy"];
+    }
+
+    private string WhyNoNodePorts(Flow flow)
+    {
+        if (!_node.IsOwn(flow.Destination))
+        {
+            return $"{flow.Destination} is not an address of node {_node.Name}";
+        }
+
+        return flow.Destination.IsLoopback
+            ? $"node ports are not served on the loopback address {flow.Destination}"
+            : $"node ports are not served on {flow.Destination}: it is outside the ranges set for them";
+    }
+}
