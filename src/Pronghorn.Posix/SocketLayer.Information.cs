@@ -117,7 +117,11 @@ public sealed partial class SocketLayer
         information.PathMtu = (uint)tcb.PathMtu;
         information.Rtt = Microseconds(tcb.SmoothedRtt);
         information.RttVariation = Microseconds(tcb.RttVariation);
-        information.SendSsThresh = (uint)tcb.SsThresh / mss;
+
+        // In segments, but for the mark that there is none yet, as in tcp_get_info.
+        information.SendSsThresh = tcb.SsThresh == TransmissionControlBlock.InfiniteSsThresh
+            ? TransmissionControlBlock.InfiniteSsThresh
+            : (uint)tcb.SsThresh / mss;
         information.SendCwnd = (uint)tcb.Cwnd / mss;
         information.AdvertisedMss = (uint)Math.Max(tcb.PathMtu - 40, 0);
         information.Reordering = (uint)tcb.Reordering;

@@ -48,6 +48,9 @@ public static class Limits
     /// <summary>Most that <see cref="DuplicateThreshold"/> grows by on a path that reorders (Linux: tcp_max_reordering).</summary>
     public const int MaximumReordering = 300;
 
+    /// <summary>Recoveries without a DSACK after which a widened reordering window shrinks again, RFC 8985 6.2.</summary>
+    public const int ReorderingWindowPersist = 16;
+
     /// <summary>Largest window scale, RFC 7323 2.3.</summary>
     public const int MaximumWindowShift = 14;
 

@@ -292,7 +292,31 @@ public sealed class TcpFixture : IDisposable
     }
 
     /// <summary>Puts a frame with a TCP segment into the stack.</summary>
-    public void Inject(in TcpHeader header, ReadOnlySpan<byte> payload, bool badChecksum = false)
+    public void Inject(in TcpHeader header, ReadOnlySpan<byte> payload, bool badChecksum = false) =>
+        Receive(Build(header, payload, badChecksum));
+
+    /// <summary>The peer sends so many segments, each of so many bytes, that arrive in one batch.</summary>
+    public void PeerBatch(int segments, int length)
+    {
+        var batch = new FrameDescriptor[segments];
+        for (int i = 0; i < segments; i++)
+        {
+            TcpHeader header = default;
+            header.SourcePort = RemotePort;
+            header.DestinationPort = LocalPort;
+            header.Sequence = PeerOrigin + PeerNext;
+            header.Acknowledgment = OurOrigin + PeerAck;
+            header.Flags = TcpFlags.Ack;
+            header.Window = PeerWindow;
+            batch[i] = Build(header, Bytes(length));
+            PeerNext += length;
+        }
+
+        Stack.Receive(batch, InterfaceId, Now);
+        Collect();
+    }
+
+    private FrameDescriptor Build(in TcpHeader header, ReadOnlySpan<byte> payload, bool badChecksum = false)
     {
         Assert.True(Frames.TryRent(out int frame), "the pool has no frame for what arrives");
         Span<byte> span = Frames.GetSpan(frame)[256..];
@@ -308,7 +332,7 @@ public sealed class TcpFixture : IDisposable
 
         Ipv4Header.Write(span[14..], PeerAddress, OurAddress, IpProtocol.Tcp, length, 1, 64, 0, true);
         EthernetHeader.Write(span, OurMac, PeerMac, EtherType.Ipv4);
-        Receive(new FrameDescriptor(frame, 256, (ushort)(34 + length)));
+        return new FrameDescriptor(frame, 256, (ushort)(34 + length));
     }
 
     public void Receive(FrameDescriptor packet)

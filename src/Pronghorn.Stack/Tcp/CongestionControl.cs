@@ -3,7 +3,10 @@ using System;
 
 namespace Pronghorn.Stack.Tcp;
 
-/// <summary>How the congestion window grows and shrinks: NewReno (RFC 5681, 6582) and CUBIC (RFC 9438).</summary>
+/// <summary>
+/// How the congestion window grows and shrinks: NewReno (RFC 5681, 6582) and CUBIC (RFC 9438), both after
+/// <see cref="HyStart"/>.
+/// </summary>
 internal static class CongestionControl
 {
     // RFC 9438 4.6 and 5: beta_cubic and C.
@@ -19,21 +22,29 @@ internal static class CongestionControl
     public static void Initialize(ref TransmissionControlBlock tcb)
     {
         tcb.Cwnd = Limits.InitialWindowSegments * tcb.SendMss;
-        tcb.SsThresh = int.MaxValue;
+        tcb.SsThresh = TransmissionControlBlock.InfiniteSsThresh;
         tcb.CwndCredit = 0;
         tcb.Cubic = default;
         tcb.Cubic.EpochStart = Instant.Never;
+        HyStart.Initialize(ref tcb);
     }
 
     /// <summary>New data was acknowledged outside of recovery.</summary>
     /// <param name="tcb">The connection.</param>
     /// <param name="acked">Newly acknowledged bytes.</param>
     /// <param name="now">The present.</param>
-    public static void OnAck(ref TransmissionControlBlock tcb, int acked, Instant now)
+    /// <param name="rtt">Round-trip time of the segment acknowledged soonest; zero when none was measured.</param>
+    public static void OnAck(ref TransmissionControlBlock tcb, int acked, Instant now, Duration rtt = default)
     {
         // RFC 7661's thought, Linux's rule: a window that was not used proves nothing and does not grow.
         if (!tcb.Has(TcbFlags.CongestionLimited))
         {
+            return;
+        }
+
+        if (tcb.SsThresh == TransmissionControlBlock.InfiniteSsThresh)
+        {
+            tcb.Cwnd = Math.Min(tcb.Cwnd + HyStart.OnAck(ref tcb, acked, rtt), MaximumWindow);
             return;
         }
 

@@ -22,6 +22,9 @@ public sealed partial class TcpEngine
         /// <summary>Longest round-trip time of a segment sent once; zero when there is none.</summary>
         public Duration Rtt;
 
+        /// <summary>Shortest round-trip time of a segment sent once, without the wait for a second one; zero when there is none.</summary>
+        public Duration LeastRtt;
+
         /// <summary>It reported a duplicate (RFC 2883).</summary>
         public bool DsackSeen;
 
@@ -198,9 +201,10 @@ public sealed partial class TcpEngine
         if (!info.Is(SegmentMarks.EverRetransmitted))
         {
             ack.Rtt = Duration.Max(ack.Rtt, rtt);
+            ack.LeastRtt = ack.LeastRtt == Duration.Zero ? rtt : Duration.Min(ack.LeastRtt, rtt);
             if (info.End < ack.HighSacked)
             {
-                NoteReordering(ref tcb, info, ack.HighSacked);
+                NoteReordering(ref tcb, info.Sequence, ack.HighSacked);
             }
         }
         else
@@ -222,10 +226,10 @@ public sealed partial class TcpEngine
         }
     }
 
-    private static void NoteReordering(ref TransmissionControlBlock tcb, in FrameInfo info, SeqNumber highest)
+    private static void NoteReordering(ref TransmissionControlBlock tcb, SeqNumber late, SeqNumber highest)
     {
         tcb.Flags |= TcbFlags.ReorderingSeen;
-        int distance = (highest - info.Sequence) / Math.Max(1, tcb.SendMss);
+        int distance = (highest - late) / Math.Max(1, tcb.SendMss);
         tcb.Reordering = Math.Clamp(distance + 1, tcb.Reordering, Limits.MaximumReordering);
     }
 

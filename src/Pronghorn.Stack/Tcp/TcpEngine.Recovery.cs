@@ -22,7 +22,7 @@ public sealed partial class TcpEngine
         {
             case RecoveryState.Open:
             case RecoveryState.Disorder:
-                OnAckWhileOpen(ref tcb, ack);
+                OnAckWhileOpen(id, ref tcb, ack);
                 break;
             case RecoveryState.Recovery:
                 OnAckInRecovery(ref tcb, ack);
@@ -53,12 +53,12 @@ public sealed partial class TcpEngine
         }
     }
 
-    private void OnAckWhileOpen(ref TransmissionControlBlock tcb, in AckSummary ack)
+    private void OnAckWhileOpen(int id, ref TransmissionControlBlock tcb, in AckSummary ack)
     {
         bool lost = tcb.Has(TcbFlags.Sack) ? tcb.LostBytes > 0 : tcb.DuplicateAcks >= Limits.DuplicateThreshold;
         if (lost)
         {
-            EnterRecovery(ref tcb);
+            EnterRecovery(id, ref tcb);
             int least = tcb.Cwnd;
             ReduceProportionally(ref tcb, ack.Delivered);
             tcb.Cwnd = Math.Max(tcb.Cwnd, least);
@@ -68,7 +68,7 @@ public sealed partial class TcpEngine
         tcb.Recovery = tcb.SackedBytes > 0 || tcb.DuplicateAcks > 0 ? RecoveryState.Disorder : RecoveryState.Open;
         if (ack.Acked > 0)
         {
-            CongestionControl.OnAck(ref tcb, ack.Acked, _now);
+            CongestionControl.OnAck(ref tcb, ack.Acked, _now, ack.LeastRtt);
             if (tcb.Recovery == RecoveryState.Open && !tcb.Has(TcbFlags.Sack))
             {
                 tcb.SackedBytes = 0;
@@ -76,7 +76,7 @@ public sealed partial class TcpEngine
         }
     }
 
-    private void EnterRecovery(ref TransmissionControlBlock tcb)
+    private void EnterRecovery(int id, ref TransmissionControlBlock tcb)
     {
         _counters.Add(Counter.TcpFastRecoveries);
         RememberForUndo(ref tcb);
@@ -93,6 +93,11 @@ public sealed partial class TcpEngine
 
         // RFC 6937: the first retransmission always goes.
         tcb.Cwnd = Math.Max(tcb.Pipe + tcb.SendMss, tcb.SendMss);
+        if (tcb.Has(TcbFlags.LossProbe))
+        {
+            // RFC 8985 7.2: no probe in recovery.
+            StartRetransmitTimer(id, ref tcb);
+        }
     }
 
     private void OnAckInRecovery(ref TransmissionControlBlock tcb, in AckSummary ack)
@@ -102,6 +107,7 @@ public sealed partial class TcpEngine
             tcb.Recovery = RecoveryState.Open;
             tcb.Cwnd = Math.Max(tcb.SsThresh, 2 * tcb.SendMss);
             LeaveNewReno(ref tcb);
+            AgeReorderingWindow(ref tcb, ack);
             return;
         }
 
@@ -140,6 +146,7 @@ public sealed partial class TcpEngine
         {
             tcb.Recovery = RecoveryState.Open;
             LeaveNewReno(ref tcb);
+            AgeReorderingWindow(ref tcb, ack);
         }
 
         // Slow start from one segment: the window was in use by definition. What was reported before does not count twice.
@@ -324,12 +331,24 @@ public sealed partial class TcpEngine
         return Duration.Min(tcb.MinimumRtt * tcb.RackWindowMultiplier / 4, tcb.SmoothedRtt);
     }
 
+    /// <summary>
+    /// RFC 8985 6.2 step 4: a recovery, fast or by time-out, has ended without a DSACK. After sixteen of them the path is
+    /// taken to reorder no more than others do.
+    /// </summary>
+    private static void AgeReorderingWindow(ref TransmissionControlBlock tcb, in AckSummary ack)
+    {
+        if (!ack.DsackSeen && tcb.RackWindowPersist > 0 && --tcb.RackWindowPersist == 0)
+        {
+            tcb.RackWindowMultiplier = 1;
+        }
+    }
+
     private void OnReorderTimer(int id, ref TransmissionControlBlock tcb)
     {
         DetectLosses(id, ref tcb);
         if (tcb.LostBytes > 0 && tcb.Recovery <= RecoveryState.Disorder)
         {
-            EnterRecovery(ref tcb);
+            EnterRecovery(id, ref tcb);
         }
 
         Output(id, ref tcb, OutputMode.Normal);
@@ -342,6 +361,7 @@ public sealed partial class TcpEngine
         {
             tcb.PriorCwnd = tcb.Cwnd;
             tcb.PriorSsThresh = tcb.SsThresh;
+            tcb.PriorCubic = tcb.Cubic;
             tcb.UndoMarker = tcb.SndUna;
             tcb.UndoRetransmissions = 0;
             tcb.RetransmitStamp = 0;
@@ -370,6 +390,18 @@ public sealed partial class TcpEngine
         }
 
         _counters.Add(Counter.TcpUndos);
+        if (echoedOriginal && tcb.Recovery == RecoveryState.Recovery)
+        {
+            // What was sent again for others that overtook it had not been lost (Linux: tcp_try_undo_partial).
+            NoteReordering(ref tcb, tcb.SndUna - ack.Acked, SeqNumber.Max(ack.HighSacked, tcb.SndUna));
+        }
+
+        if (tcb.Cwnd < tcb.PriorCwnd)
+        {
+            // RFC 9438 4.9: as if the reduction had never been, or fast convergence would take it for one more loss.
+            tcb.Cubic = tcb.PriorCubic;
+        }
+
         tcb.Cwnd = Math.Max(tcb.Cwnd, tcb.PriorCwnd);
         tcb.SsThresh = Math.Max(tcb.SsThresh, tcb.PriorSsThresh);
         tcb.UndoRetransmissions = -1;

@@ -130,7 +130,9 @@ public sealed partial class TcpEngine
         ack.DsackSeen = true;
         if (tcb.UndoRetransmissions > 0 && block.Right > tcb.UndoMarker)
         {
-            tcb.UndoRetransmissions--;
+            // A peer may report several duplicates that it took in at once by one block.
+            int segments = Math.Max(1, (block.Right - block.Left + tcb.SendMss - 1) / tcb.SendMss);
+            tcb.UndoRetransmissions = Math.Max(0, tcb.UndoRetransmissions - segments);
         }
 
         // After a fast retransmission a duplicate means that the original came late: the path reorders. After a time-out or a
@@ -146,6 +148,7 @@ public sealed partial class TcpEngine
         {
             tcb.RackDsackRound = tcb.SndNxt;
             tcb.RackWindowMultiplier = Math.Min(tcb.RackWindowMultiplier + 1, 255);
+            tcb.RackWindowPersist = Limits.ReorderingWindowPersist;
         }
     }
 

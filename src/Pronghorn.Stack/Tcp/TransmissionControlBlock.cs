@@ -93,6 +93,9 @@ public enum TcbFlags : uint
 /// </summary>
 public struct TransmissionControlBlock
 {
+    /// <summary><see cref="SsThresh"/> while nothing has limited slow start (Linux: TCP_INFINITE_SSTHRESH, the same number).</summary>
+    public const int InfiniteSsThresh = 0x7fffffff;
+
     /// <summary>Our address.</summary>
     public IpAddress Local;
 
@@ -246,7 +249,7 @@ public struct TransmissionControlBlock
     /// <summary>Congestion window, bytes.</summary>
     public int Cwnd;
 
-    /// <summary>Slow start threshold, bytes.</summary>
+    /// <summary>Slow start threshold, bytes; <see cref="InfiniteSsThresh"/> before the first loss.</summary>
     public int SsThresh;
 
     /// <summary>Bytes acknowledged and not yet turned into window by congestion avoidance.</summary>
@@ -254,6 +257,9 @@ public struct TransmissionControlBlock
 
     /// <summary>State of CUBIC.</summary>
     public CubicState Cubic;
+
+    /// <summary>State of the first slow start.</summary>
+    public HyStartState HyStart;
 
     /// <summary>Congestion control in use.</summary>
     public CongestionAlgorithm Congestion;
@@ -294,6 +300,9 @@ public struct TransmissionControlBlock
     /// <summary>RFC 8985: RACK.reo_wnd_mult, 1 to 255.</summary>
     public int RackWindowMultiplier;
 
+    /// <summary>RFC 8985: RACK.reo_wnd_persist: recoveries that a raised multiplier still lasts, 0 to 16.</summary>
+    public byte RackWindowPersist;
+
     /// <summary>SND.NXT when the multiplier was last raised.</summary>
     public SeqNumber RackDsackRound;
 
@@ -314,6 +323,9 @@ public struct TransmissionControlBlock
 
     /// <summary>Slow start threshold before the last reduction, to undo it.</summary>
     public int PriorSsThresh;
+
+    /// <summary>State of CUBIC before the last reduction, to undo it (RFC 9438 4.9).</summary>
+    public CubicState PriorCubic;
 
     /// <summary>SND.UNA when the last reduction was made; only later acknowledgments can undo it.</summary>
     public SeqNumber UndoMarker;

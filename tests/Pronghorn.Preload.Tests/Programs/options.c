@@ -101,6 +101,7 @@ CASE(information_tells_the_state)
     EQUAL(information.tcpi_unacked, 0);
     CHECK(information.tcpi_rtt > 0);
     CHECK(information.tcpi_snd_cwnd >= 10);
+    EQUAL(information.tcpi_snd_ssthresh, 0x7fffffff);
     EQUAL((information.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0, 1);
     EQUAL((information.tcpi_options & TCPI_OPT_SACK) != 0, 1);
     EQUAL((information.tcpi_options & TCPI_OPT_WSCALE) != 0, 1);

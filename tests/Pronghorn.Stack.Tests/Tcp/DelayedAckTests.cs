@@ -107,4 +107,93 @@ public sealed class DelayedAckTests
         net.Peer(TcpFlags.Ack, net.PeerNext, payload: TcpFixture.Bytes(10));
         Assert.Equal(net.PeerNext + 20, net.Expect().Ack);
     }
+
+    private static int AcksForABatchOfFour(TcpFixture net)
+    {
+        net.PeerBatch(4, 1460);
+        int acks = net.ExpectAll().Count;
+        net.Read();
+        net.ExpectAll();
+        return acks;
+    }
+
+    [Fact]
+    public void FourSegmentsInABatch_OneAcknowledgment_ButTwoWhereLossShowed()
+    {
+        using TcpFixture net = Open();
+        Assert.Equal(1, AcksForABatchOfFour(net));
+
+        // A hole and its repair; the acknowledgments that follow at once because of it are used up.
+        net.Peer(TcpFlags.Ack, net.PeerNext + 10, payload: TcpFixture.Bytes(10));
+        net.Peer(TcpFlags.Ack, net.PeerNext, payload: TcpFixture.Bytes(10));
+        net.PeerNext += 20;
+        net.UseUpQuickAcks();
+        Assert.Equal(2, AcksForABatchOfFour(net));
+        net.Advance(Limits.LossyPath);
+        net.UseUpQuickAcks();
+        net.Peer(TcpFlags.Ack, payload: TcpFixture.Bytes(1));
+        net.ExpectWithin(Duration.FromMilliseconds(100));
+        net.UseUpQuickAcks();
+        Assert.Equal(1, AcksForABatchOfFour(net));
+    }
+
+    [Fact]
+    public void SenderRepeatsItself_NextSegmentIsAcknowledgedAtOnce_AlsoInADialogue()
+    {
+        using TcpFixture net = Open();
+        net.Peer(TcpFlags.Ack, payload: TcpFixture.Bytes(10));
+        net.Read();
+        net.Send(10);
+        net.ExpectAll();
+        Assert.True(net.Tcb.Has(TcbFlags.Interactive));
+
+        // Half old, half new.
+        net.Peer(TcpFlags.Ack, net.PeerNext - 10, payload: TcpFixture.Bytes(20));
+        net.PeerNext += 10;
+        net.ExpectAll();
+        net.Peer(TcpFlags.Ack, payload: TcpFixture.Bytes(10));
+        Assert.Equal(net.PeerNext, net.Expect().Ack);
+    }
+
+    [Fact]
+    public void PauseLongerThanTheTimeout_NextSegmentIsAcknowledgedAtOnce()
+    {
+        using TcpFixture net = Open();
+        net.Advance(net.Tcb.RetransmissionTimeout + Duration.FromMilliseconds(1));
+        net.Peer(TcpFlags.Ack, payload: TcpFixture.Bytes(10));
+        Assert.Equal(net.PeerNext, net.Expect().Ack);
+    }
+
+    [Fact]
+    public void HoleIsFilled_TheSegmentAfterItIsAcknowledgedAtOnceToo()
+    {
+        using TcpFixture net = Open();
+        net.Peer(TcpFlags.Ack, net.PeerNext + 10, payload: TcpFixture.Bytes(10));
+        net.Peer(TcpFlags.Ack, net.PeerNext, payload: TcpFixture.Bytes(10));
+        net.PeerNext += 20;
+        net.ExpectAll();
+        net.Peer(TcpFlags.Ack, payload: TcpFixture.Bytes(10));
+        Assert.Equal(net.PeerNext, net.Expect().Ack);
+    }
+
+    [Fact]
+    public void DialogueWithoutAnAnswer_IsNoneAnyMore()
+    {
+        using TcpFixture net = Open();
+        net.Peer(TcpFlags.Ack, payload: TcpFixture.Bytes(10));
+        net.Read();
+        net.Send(10);
+        net.ExpectAll();
+        net.Peer(TcpFlags.Ack, net.PeerNext + 10, payload: TcpFixture.Bytes(10));
+        net.Peer(TcpFlags.Ack, net.PeerNext, payload: TcpFixture.Bytes(10));
+        net.PeerNext += 20;
+        net.ExpectAll();
+        Assert.True(net.Tcb.Has(TcbFlags.Interactive) && net.Tcb.QuickAcksLeft > 1);
+        net.Peer(TcpFlags.Ack, payload: TcpFixture.Bytes(10));
+        net.ExpectNothing();
+        net.ExpectWithin(Duration.FromMilliseconds(100));
+        Assert.True(net.Tcb.QuickAcksLeft > 0);
+        net.Peer(TcpFlags.Ack, payload: TcpFixture.Bytes(10));
+        Assert.Equal(net.PeerNext, net.Expect().Ack);
+    }
 }

@@ -309,4 +309,92 @@ public sealed class RecoveryTests
         net.PeerSack(0, (8 * Mss, 9 * Mss), (3 * Mss, 4 * Mss));
         Assert.False(net.Tcb.Has(TcbFlags.ReorderingSeen));
     }
+
+    [Fact]
+    public void TailProbe_SendsWhatIsNewBeforeItRepeats()
+    {
+        using TcpFixture net = Open();
+        net.Send(15 * Mss);
+        Assert.Equal(10, net.ExpectAll().Count);
+        SentSegment probe = net.ExpectWithin(Duration.FromSeconds(1));
+        Assert.Equal(10, probe.Seq / Mss);
+        Assert.Equal(1, net.Stack.Counters[Counter.TcpLossProbes]);
+        Assert.Equal(0, net.Tcb.TotalRetransmissions);
+    }
+
+    [Fact]
+    public void TailProbeIsNotAnswered_TheTimeoutFollows_NotASecondProbe()
+    {
+        using TcpFixture net = Open();
+        net.Send(5 * Mss);
+        net.ExpectAll();
+        net.ExpectWithin(Duration.FromSeconds(1));
+        SentSegment next = net.ExpectWithin(Duration.FromSeconds(2));
+        Assert.Equal(0, next.Seq / Mss);
+        Assert.Equal(1, net.Stack.Counters[Counter.TcpLossProbes]);
+        Assert.Equal(1, net.Stack.Counters[Counter.TcpTimeouts]);
+    }
+
+    [Fact]
+    public void FlightOfOneSegment_IsNotProbed()
+    {
+        using TcpFixture net = Open();
+        net.Send(Mss);
+        net.ExpectAll();
+        net.ExpectWithin(Duration.FromSeconds(2));
+        Assert.Equal(0, net.Stack.Counters[Counter.TcpLossProbes]);
+        Assert.Equal(1, net.Stack.Counters[Counter.TcpTimeouts]);
+    }
+
+    [Fact]
+    public void RecoveryBegins_NoTailProbeInIt()
+    {
+        using TcpFixture net = OpenWithFlight(10);
+        net.PeerSack(0, (Mss, 2 * Mss));
+        net.Advance(12);
+        Assert.Equal([0], Numbers(net.ExpectAll()));
+        net.Advance(3 * Rtt);
+        Assert.Empty(Numbers(net.ExpectAll()));
+        Assert.Equal(0, net.Stack.Counters[Counter.TcpLossProbes]);
+    }
+
+    [Fact]
+    public void Reduction_AboveTheThreshold_SendsTheShareOfRfc6937()
+    {
+        using TcpFixture net = OpenWithFlight(10);
+        net.Send(20 * Mss);
+        net.ExpectAll();
+        net.PeerSack(0, (Mss, 4 * Mss));
+        Assert.Equal([0], Numbers(net.ExpectAll()));
+        var sent = new List<int>();
+        var pipe = new List<int>();
+        for (int i = 5; i <= 9; i++)
+        {
+            net.PeerSack(0, (Mss, i * Mss));
+            sent.Add(net.ExpectAll().Count);
+            pipe.Add(net.Tcb.Pipe / Mss);
+        }
+
+        // Half of four delivered is the retransmission and one; then nothing, until the flight is at the threshold; there
+        // one goes out for one that arrived.
+        Assert.Equal([1, 0, 0, 1, 1], sent);
+        Assert.Equal([7, 6, 5, 5, 5], pipe);
+    }
+
+    [Fact]
+    public void Reduction_BelowTheThreshold_GrowsByOneSegmentForEachDelivered()
+    {
+        // Seven of ten are lost: less is in flight than the threshold, and the rate may not jump (PRR-SSRB).
+        using TcpFixture net = OpenWithFlight(10);
+        net.PeerSack(0, (7 * Mss, 8 * Mss));
+        net.PeerSack(0, (7 * Mss, 9 * Mss));
+        net.PeerSack(0, (7 * Mss, 10 * Mss));
+        Assert.Equal([0, 1], Numbers(net.ExpectAll()));
+        net.Advance(Rtt);
+        net.ExpectAll();
+        net.PeerSack(Mss, (7 * Mss, 10 * Mss));
+        Assert.Equal([2, 3], Numbers(net.ExpectAll()));
+        net.PeerSack(2 * Mss, (7 * Mss, 10 * Mss));
+        Assert.Equal([4, 5], Numbers(net.ExpectAll()));
+    }
 }
