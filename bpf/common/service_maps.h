@@ -9,7 +9,8 @@
  *
  * An IPv4 address is held as IPv4-mapped (::ffff:a.b.c.d). Addresses and ports are in network byte
  * order, everything else in host order. Identifiers count up from 1 and are never used again, so a
- * program that holds an old one finds nothing rather than something else.
+ * program that holds an old one finds nothing rather than something else. There is no set 0: user space
+ * keeps the marks there that all identifiers used so far lie below (slots 0..2: services, sets, backends).
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
