@@ -73,7 +73,7 @@ internal readonly struct SynCookies(ulong key0, ulong key1)
         uint bits = offered.WindowScale >= 0 ? (uint)Math.Min((int)offered.WindowScale, Limits.MaximumWindowShift) : NoWindowScale;
         bits |= offered.SackPermitted ? SackBit : 0;
         uint stamp = (clock & ~StampMask) | bits;
-        return (int)(stamp - clock) > 0 ? stamp - (StampMask + 1) : stamp;
+        return stamp > clock ? stamp - (StampMask + 1) : stamp;
     }
 
     /// <summary>Reads back what <see cref="StampOptions"/> wrote; false for bits that it never writes.</summary>

@@ -250,9 +250,11 @@ public sealed class SynCookieTests
         net.RemotePort++;
         net.HandshakeWithListener(TcpFixture.PlainOptions());
         Assert.Equal(1, net.Tcp.AcceptQueueLength(listener));
+        int records = net.Tcp.ConnectionCount;
         Acknowledge(net, answer);
         net.ExpectNothing();
         Assert.Equal(1, net.Stack.Counters[DropReason.TcpAcceptQueueFull]);
+        Assert.Equal(records, net.Tcp.ConnectionCount);
         Assert.True(net.Tcp.TryAccept(listener, out _));
         Acknowledge(net, answer);
         Assert.True(net.Tcp.TryAccept(listener, out int id));
