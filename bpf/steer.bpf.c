@@ -50,11 +50,26 @@ static __always_inline struct owned_value *find_owner(const struct flow *flow)
 }
 
 /*
- * Whether the kernel holds a connection with these ends, accepted before user space took the port.
- * A connection in TIME_WAIT does not keep a new one (`is_opening`) from us.
+ * What a listener of the kernel takes from an end where user space does not listen: a SYN, and the
+ * answer to a SYN cookie, of which the kernel has no record to find.
  */
-static __always_inline int kernel_has_connection(struct xdp_md *context, const struct flow *flow,
-						 int is_opening)
+static __always_inline int listener_takes(struct bpf_sock *listener, const struct ipv4_header *ip,
+					  const void *tcp, int is_opening)
+{
+	if (is_opening)
+		return 1;
+	return tcp && bpf_tcp_check_syncookie(listener, (void *)ip, sizeof(*ip), (void *)tcp,
+					      TCP_HEADER_LENGTH) == 0;
+}
+
+/*
+ * Whether the kernel holds a connection with these ends, accepted before user space took the port.
+ * A connection in TIME_WAIT does not keep a new one (`is_opening`) from us. `tcp` is null where
+ * there is no segment of the flow itself.
+ */
+static __always_inline int kernel_takes(struct xdp_md *context, const struct flow *flow,
+					__u32 flags, const struct ipv4_header *ip,
+					const void *tcp, int is_opening)
 {
 	struct bpf_sock_tuple tuple = {
 		.ipv4 = {
@@ -66,16 +81,19 @@ static __always_inline int kernel_has_connection(struct xdp_md *context, const s
 	};
 	struct bpf_sock *socket;
 	__u32 state;
+	int takes;
 
 	socket = bpf_skc_lookup_tcp(context, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	if (!socket)
 		return 0;
 
 	state = socket->state;
-	bpf_sk_release(socket);
 	if (state == KERNEL_TCP_LISTEN)
-		return 0;
-	return !(is_opening && state == KERNEL_TCP_TIME_WAIT);
+		takes = (flags & OWNED_LINGERING) && listener_takes(socket, ip, tcp, is_opening);
+	else
+		takes = !(is_opening && state == KERNEL_TCP_TIME_WAIT);
+	bpf_sk_release(socket);
+	return takes;
 }
 
 static __always_inline int steer_transport(struct xdp_md *context, const struct ipv4_header *ip,
@@ -83,6 +101,7 @@ static __always_inline int steer_transport(struct xdp_md *context, const struct 
 {
 	const struct port_header *ports = transport;
 	const __u8 *tcp_flags = transport + 13;
+	const __u32 ask = OWNED_CHECK_KERNEL | OWNED_LINGERING;
 	struct owned_value *owner;
 	struct flow flow;
 	int is_opening = 0;
@@ -103,11 +122,11 @@ static __always_inline int steer_transport(struct xdp_md *context, const struct 
 	if (ipv4_is_first_fragment(ip))
 		return redirect(context, COUNTER_FRAGMENT_REDIRECTED);
 
-	if ((owner->flags & OWNED_CHECK_KERNEL) && flow.protocol == PROTOCOL_TCP) {
-		if ((void *)(tcp_flags + 1) > end)
+	if ((owner->flags & ask) && flow.protocol == PROTOCOL_TCP) {
+		if (transport + TCP_HEADER_LENGTH > end)
 			return pass(COUNTER_MALFORMED);
 		is_opening = (*tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
-		if (kernel_has_connection(context, &flow, is_opening))
+		if (kernel_takes(context, &flow, owner->flags, ip, transport, is_opening))
 			return pass(COUNTER_PASSED_KERNEL_SOCKET);
 	}
 
@@ -149,7 +168,7 @@ static __always_inline int steer_icmp(struct xdp_md *context, void *transport, v
 	if (!owner)
 		return pass(COUNTER_PASSED);
 	if ((owner->flags & OWNED_CHECK_KERNEL) && flow.protocol == PROTOCOL_TCP &&
-	    kernel_has_connection(context, &flow, 0))
+	    kernel_takes(context, &flow, owner->flags, quoted, 0, 0))
 		return pass(COUNTER_PASSED_KERNEL_SOCKET);
 
 	return redirect(context, COUNTER_ICMP_REDIRECTED);

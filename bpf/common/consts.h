@@ -16,6 +16,8 @@
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETER_PROBLEM 12
 
+#define TCP_HEADER_LENGTH 20
+
 /* The 13th octet of the TCP header. */
 #define TCP_FLAG_SYN 0x02
 #define TCP_FLAG_ACK 0x10

@@ -21,6 +21,12 @@ struct owned_key {
 /* The kernel may still hold connections of this port: ask it before taking a segment. */
 #define OWNED_CHECK_KERNEL 1
 
+/*
+ * User space does not listen here (any more), only what was begun goes on: a new connection is the
+ * kernel's if it listens there.
+ */
+#define OWNED_LINGERING 2
+
 struct owned_value {
 	__u32 flags;
 };

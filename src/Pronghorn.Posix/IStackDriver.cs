@@ -4,6 +4,19 @@ using Pronghorn.Wire;
 
 namespace Pronghorn.Posix;
 
+/// <summary>Whose the segments to an owned local end are.</summary>
+public enum EndSteering : byte
+{
+    /// <summary>All are ours.</summary>
+    Ours,
+
+    /// <summary>The kernel may have connections of its own there, and keeps them.</summary>
+    CheckKernel,
+
+    /// <summary>Nobody of ours listens there; the kernel keeps its connections, and gets new ones if it listens.</summary>
+    Lingering,
+}
+
 /// <summary>What moves a stack's frames: a shard on a device, or two stacks back to back in a test.</summary>
 public interface IStackDriver
 {
@@ -41,9 +54,9 @@ public interface IStackDriver
     /// <summary>Steers a local end to the stack.</summary>
     /// <param name="address">A local address.</param>
     /// <param name="port">A local TCP port.</param>
-    /// <param name="checkKernel">Whether the kernel may have connections of its own there.</param>
+    /// <param name="steering">Whose are which of its segments.</param>
     /// <returns>0 or a negative error number.</returns>
-    int AddOwned(in IpAddress address, ushort port, bool checkKernel);
+    int AddOwned(in IpAddress address, ushort port, EndSteering steering);
 
     /// <summary>Gives a local end back to the kernel.</summary>
     void RemoveOwned(in IpAddress address, ushort port);

@@ -132,8 +132,17 @@ internal struct OwnedEnd
     /// <summary>Sockets that need it; at 0 it stays until the last connection record is gone.</summary>
     public int Users;
 
-    /// <summary>Whether the kernel is asked for each segment.</summary>
-    public bool CheckKernel;
+    /// <summary>Those of them that listen.</summary>
+    public int Listeners;
+
+    /// <summary>Whether one ever listened; if none does now, somebody else may.</summary>
+    public bool WasListening;
+
+    /// <summary>Whose its segments are; the kernel is asked for each unless they are all ours.</summary>
+    public EndSteering Steering;
+
+    /// <summary>Whether the interface has lost the address: until it is back nothing is steered.</summary>
+    public bool Suspended;
 
     /// <summary>Sweep in which a connection was last seen on it.</summary>
     public int Seen;

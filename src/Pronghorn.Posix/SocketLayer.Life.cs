@@ -385,6 +385,7 @@ public sealed partial class SocketLayer
             return -Error.From(error);
         }
 
+        ReleaseEnd(ref socket); // of an attempt to connect
         socket.Kind = SocketKind.Listener;
         socket.Id = id;
         socket.OwnedAddress = address;
@@ -393,8 +394,8 @@ public sealed partial class SocketLayer
         if (result < 0)
         {
             _tcp.CloseListener(id, _now);
+            ReleaseEnd(ref socket);
             socket.Kind = SocketKind.Idle;
-            socket.OwnedPort = 0;
             return result;
         }
 
@@ -442,7 +443,7 @@ public sealed partial class SocketLayer
 
         if (socket.OwnedPort == 0)
         {
-            int owned = Own(source, localPort, checkKernel: false);
+            int owned = Own(source, localPort, EndSteering.Ours);
             if (owned < 0)
             {
                 return SocketResult.Kernel;
@@ -561,7 +562,7 @@ public sealed partial class SocketLayer
         socket.Mapped = listener.Mapped;
         _tcp.SetTag(connection, index);
         ref readonly TransmissionControlBlock tcb = ref _tcp.Get(connection);
-        if (Own(tcb.Local, tcb.LocalPort, checkKernel: false) == 0)
+        if (Own(tcb.Local, tcb.LocalPort, EndSteering.Ours) == 0)
         {
             socket.OwnedAddress = tcb.Local;
             socket.OwnedPort = tcb.LocalPort;

@@ -47,7 +47,7 @@ public sealed partial class SocketLayer
         return at;
     }
 
-    private int Own(in IpAddress address, ushort port, bool checkKernel)
+    private int Own(in IpAddress address, ushort port, EndSteering steering, bool listens = false)
     {
         int at = FindEnd(address, port);
         if (at == 0)
@@ -58,7 +58,8 @@ public sealed partial class SocketLayer
                 return -Error.NoBuffers;
             }
 
-            int result = _driver.AddOwned(address, port, checkKernel);
+            bool served = IsServed(address);
+            int result = served ? _driver.AddOwned(address, port, steering) : 0;
             if (result < 0)
             {
                 _ends.Return(at);
@@ -68,18 +69,26 @@ public sealed partial class SocketLayer
             ref OwnedEnd made = ref _ends[at];
             made.Address = address;
             made.Port = port;
-            made.CheckKernel = checkKernel;
+            made.Steering = steering;
+            made.Suspended = !served;
             made.PortNext = _portEnds[port];
             _portEnds[port] = at;
-            _checking += checkKernel ? 1 : 0;
+            _checking += steering == EndSteering.Ours ? 0 : 1;
         }
         else if (_ends[at].Users == 0)
         {
             _lingering--;
-            SetCheck(ref _ends[at], checkKernel);
+            Steer(ref _ends[at], steering);
+        }
+        else if (listens)
+        {
+            Steer(ref _ends[at], steering);
         }
 
-        _ends[at].Users++;
+        ref OwnedEnd end = ref _ends[at];
+        end.Users++;
+        end.Listeners += listens ? 1 : 0;
+        end.WasListening |= listens;
         return 0;
     }
 
@@ -93,8 +102,16 @@ public sealed partial class SocketLayer
                 && (address.IsAny || item.Address == address))
             {
                 // Checked first, so that no connection the kernel is just taking falls between.
-                int result = Own(item.Address, port, checkKernel: true);
+                int result = Own(item.Address, port, EndSteering.CheckKernel, listens: true);
                 worst = result < 0 ? result : worst;
+            }
+        }
+
+        for (int at = _portEnds[port]; at != 0; at = _ends[at].PortNext)
+        {
+            if (!IsServed(_ends[at].Address) && (address.IsAny || _ends[at].Address == address))
+            {
+                Own(_ends[at].Address, port, EndSteering.CheckKernel, listens: true);
             }
         }
 
@@ -109,11 +126,12 @@ public sealed partial class SocketLayer
             return;
         }
 
+        bool listened = socket.Kind == SocketKind.Listener;
         if (socket.OwnedAddress.IsAny)
         {
             for (int at = _portEnds[socket.OwnedPort]; at != 0; at = _ends[at].PortNext)
             {
-                DropUser(at);
+                DropUser(at, listened);
             }
         }
         else
@@ -121,20 +139,31 @@ public sealed partial class SocketLayer
             int at = FindEnd(socket.OwnedAddress, socket.OwnedPort);
             if (at != 0)
             {
-                DropUser(at);
+                DropUser(at, listened);
             }
         }
 
         socket.OwnedPort = 0;
     }
 
-    private void DropUser(int at)
+    private void DropUser(int at, bool listened)
     {
         ref OwnedEnd end = ref _ends[at];
-        if (end.Users > 0 && --end.Users == 0)
+        if (end.Users == 0)
+        {
+            return;
+        }
+
+        end.Users--;
+        end.Listeners -= listened ? 1 : 0;
+        if (end.Users == 0 || (end.WasListening && end.Listeners == 0))
+        {
+            Steer(ref end, EndSteering.Lingering);
+        }
+
+        if (end.Users == 0)
         {
             _lingering++;
-            SetCheck(ref end, true);
             if (_lingering == 1)
             {
                 _sweepDue = Instant.Earlier(_sweepDue, _now + s_sweepInterval);
@@ -142,12 +171,12 @@ public sealed partial class SocketLayer
         }
     }
 
-    private void SetCheck(ref OwnedEnd end, bool check)
+    private void Steer(ref OwnedEnd end, EndSteering steering)
     {
-        if (end.CheckKernel != check && _driver.AddOwned(end.Address, end.Port, check) == 0)
+        if (end.Steering != steering && (end.Suspended || _driver.AddOwned(end.Address, end.Port, steering) == 0))
         {
-            end.CheckKernel = check;
-            _checking += check ? 1 : -1;
+            _checking += (steering == EndSteering.Ours ? 0 : 1) - (end.Steering == EndSteering.Ours ? 0 : 1);
+            end.Steering = steering;
         }
     }
 
@@ -156,10 +185,10 @@ public sealed partial class SocketLayer
     {
         for (int at = 1; at < _ends.UpperBound && _checking > 0; at++)
         {
-            if (_ends.IsRented(at) && _ends[at].CheckKernel && _ends[at].Users > 0
+            if (_ends.IsRented(at) && _ends[at].Steering == EndSteering.CheckKernel
                 && _kernel.CountConnections(_ends[at].Port) == 0)
             {
-                SetCheck(ref _ends[at], false);
+                Steer(ref _ends[at], EndSteering.Ours);
             }
         }
     }
@@ -167,11 +196,6 @@ public sealed partial class SocketLayer
     private void Sweep(Instant now)
     {
         _sweepDue = now + s_sweepInterval;
-        if (_driver.TakeAddressChange())
-        {
-            OwnNewAddresses();
-        }
-
         if (_checking > _lingering)
         {
             UncheckQuietPorts();
@@ -218,19 +242,52 @@ public sealed partial class SocketLayer
         }
 
         link = end.PortNext;
-        _driver.RemoveOwned(end.Address, end.Port);
-        _checking -= end.CheckKernel ? 1 : 0;
+        if (!end.Suspended)
+        {
+            _driver.RemoveOwned(end.Address, end.Port);
+        }
+
+        _checking -= end.Steering == EndSteering.Ours ? 0 : 1;
         _lingering--;
         _ends.Return(at);
     }
 
-    /// <summary>An address was added: wildcard listeners serve it, too.</summary>
+    /// <summary>
+    /// Addresses came or went. What goes to an address that is no longer the interface's is not ours to take; when it is
+    /// back, its ends are ours again. Wildcard listeners serve new addresses, too.
+    /// </summary>
+    private void FollowAddresses()
+    {
+        for (int at = 1; at < _ends.UpperBound; at++)
+        {
+            if (_ends.IsRented(at) && _ends[at].Suspended == IsServed(_ends[at].Address))
+            {
+                Suspend(ref _ends[at], !_ends[at].Suspended);
+            }
+        }
+
+        OwnNewAddresses();
+    }
+
+    private void Suspend(ref OwnedEnd end, bool suspend)
+    {
+        if (suspend)
+        {
+            _driver.RemoveOwned(end.Address, end.Port);
+            end.Suspended = true;
+            return;
+        }
+
+        // The kernel may have taken connections between the address's return and our notice of it.
+        Steer(ref end, end.Steering == EndSteering.Ours ? EndSteering.CheckKernel : end.Steering);
+        end.Suspended = _driver.AddOwned(end.Address, end.Port, end.Steering) < 0;
+    }
+
     private void OwnNewAddresses()
     {
         for (int index = 1; index < _sockets.UpperBound; index++)
         {
-            if (!_sockets.IsRented(index) || _sockets[index].Kind != SocketKind.Listener
-                || !_sockets[index].OwnedAddress.IsAny)
+            if (!_sockets.IsRented(index) || _sockets[index].Kind != SocketKind.Listener)
             {
                 continue;
             }
@@ -238,9 +295,10 @@ public sealed partial class SocketLayer
             foreach (ref readonly InterfaceAddress item in _stack.Interfaces.Addresses)
             {
                 if (item.InterfaceId == _driver.InterfaceId && item.Address.IsIpv4
+                    && (_sockets[index].OwnedAddress.IsAny || _sockets[index].OwnedAddress == item.Address)
                     && FindEnd(item.Address, _sockets[index].OwnedPort) == 0)
                 {
-                    Own(item.Address, _sockets[index].OwnedPort, checkKernel: true);
+                    Own(item.Address, _sockets[index].OwnedPort, EndSteering.CheckKernel, listens: true);
                 }
             }
         }

@@ -117,6 +117,11 @@ public sealed partial class SocketLayer : IDisposable
         }
 
         round.Unsent = _finished ? CountUnsent() : 0;
+        if (_driver.TakeAddressChange())
+        {
+            FollowAddresses();
+        }
+
         if (now >= _sweepDue)
         {
             Sweep(now);

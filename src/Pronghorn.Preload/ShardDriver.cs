@@ -53,8 +53,16 @@ internal sealed class ShardDriver : IStackDriver
 
     public bool Reaches(in IpAddress destination, out IpAddress source) => _shard.Reaches(destination, out source);
 
-    public int AddOwned(in IpAddress address, ushort port, bool checkKernel) =>
-        _shard.Device.AddOwned(address, port, checkKernel ? SteeringOptions.CheckKernel : SteeringOptions.None);
+    public int AddOwned(in IpAddress address, ushort port, EndSteering steering) =>
+        _shard.Device.AddOwned(
+            address,
+            port,
+            steering switch
+            {
+                EndSteering.Ours => SteeringOptions.None,
+                EndSteering.CheckKernel => SteeringOptions.CheckKernel,
+                _ => SteeringOptions.CheckKernel | SteeringOptions.Lingering,
+            });
 
     public void RemoveOwned(in IpAddress address, ushort port) => _shard.Device.RemoveOwned(address, port);
 }

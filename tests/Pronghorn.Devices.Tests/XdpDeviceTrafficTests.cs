@@ -202,6 +202,29 @@ public sealed class XdpDeviceTrafficTests(DeviceFixture fixture) : IClassFixture
         Assert.Equal(36, device.ReapCompletions());
     }
 
+    [Theory]
+    [InlineData("1")]
+    [InlineData("2")] // every SYN is answered by a cookie: the kernel has no record of who answers it
+    public void LingeringEnd_KernelListens_ConnectsToTheKernel(string synCookies)
+    {
+        using XdpDevice device = fixture.OpenServer();
+        fixture.Hosts.Server.Run("sysctl", "-qw", $"net.ipv4.tcp_syncookies={synCookies}");
+        using Socket listener = DeviceFixture.OpenSocket(
+            fixture.Hosts.Server, TwoHosts.ServerAddress, SocketType.Stream, Port);
+        listener.Listen();
+        const SteeringOptions Lingering = SteeringOptions.CheckKernel | SteeringOptions.Lingering;
+        Assert.Equal(0, device.AddOwned(DeviceFixture.ServerAddress, Port, Lingering));
+        using Socket client = fixture.OpenClient(SocketType.Stream);
+        client.Connect(s_server);
+        Assert.Equal(3, client.Send([1, 2, 3]));
+        Assert.True(listener.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectRead), "the kernel's listener got nothing");
+        using Socket accepted = listener.Accept();
+        accepted.ReceiveTimeout = 10_000;
+        Assert.Equal(3, accepted.Receive(new byte[10]));
+        Assert.Equal(0UL, device.GetStatistics().Steering[SteeringCounter.Redirected]);
+        Assert.InRange(device.GetStatistics().Steering[SteeringCounter.PassedKernelSocket], 3UL, 1000UL);
+    }
+
     [Fact]
     public void Descriptors_Listed_AreDistinctAndOpen()
     {

@@ -235,6 +235,35 @@ public sealed class SteeringProgramTests : IDisposable
         Assert.Equal(Redirect, RunTcp(loopback, remotePort, loopback, port, Ack));
     }
 
+    [Fact]
+    public void Lingering_KernelListens_OnlyNewConnectionsPass()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        int port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        IpAddress loopback = IpAddress.FromIpv4(0x7f000001);
+        const SteeringOptions Lingering = SteeringOptions.CheckKernel | SteeringOptions.Lingering;
+        Assert.Equal(0, _program.AddOwned(PacketBuilder.Tcp, loopback, (ushort)port, Lingering));
+        Assert.Equal(Pass, RunTcp(loopback, 5555, loopback, port, Syn));
+        Assert.Equal(1UL, Count(SteeringCounter.PassedKernelSocket));
+
+        // What was begun with us goes on with us.
+        Assert.Equal(Redirect, RunTcp(loopback, 5555, loopback, port, Ack));
+        Assert.Equal(Redirect, RunTcp(loopback, 5555, loopback, port, SynAck));
+        Assert.Equal(Redirect, RunTcp(loopback, 5555, loopback, port, 4));
+        Assert.Equal(Redirect, RunTcp(loopback, 5555, loopback, port, 0x11));
+        byte[] sent = PacketBuilder.Ipv4(
+            PacketBuilder.Tcp, loopback, loopback, PacketBuilder.TcpSegment(port, 5555, Ack));
+        Assert.Equal(Redirect, RunIcmp(3, sent));
+
+        // Where we listen, or the kernel does not, the SYN is ours.
+        Assert.Equal(0, _program.AddOwned(PacketBuilder.Tcp, loopback, (ushort)port, SteeringOptions.CheckKernel));
+        Assert.Equal(Redirect, RunTcp(loopback, 5555, loopback, port, Syn));
+        Assert.Equal(0, _program.AddOwned(PacketBuilder.Tcp, loopback, (ushort)port, Lingering));
+        listener.Stop();
+        Assert.Equal(Redirect, RunTcp(loopback, 5555, loopback, port, Syn));
+    }
+
     private int RunTcp(IpAddress source, int sourcePort, IpAddress destination, int destinationPort, byte flags) =>
         Run(PacketBuilder.Ipv4(
             PacketBuilder.Tcp, source, destination, PacketBuilder.TcpSegment(sourcePort, destinationPort, flags)));

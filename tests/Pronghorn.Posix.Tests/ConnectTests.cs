@@ -254,7 +254,7 @@ public sealed class ConnectTests : IDisposable
         Near.Close(near);
         Far.Close(far);
         _network.Run(Duration.FromSeconds(5));
-        Assert.True(Assert.Single(Near.Driver.Owned).Value, "the kernel is asked while the connection lingers");
+        Assert.Equal(EndSteering.Lingering, Assert.Single(Near.Driver.Owned).Value);
         _network.Run(Duration.FromSeconds(70));
         Assert.Empty(Near.Driver.Owned);
     }

@@ -233,14 +233,84 @@ public sealed class ListenTests : IDisposable
     }
 
     [Fact]
+    public void AddressGoesAndReturns_ItsEnds_AreGivenBackAndOwnedAgain()
+    {
+        IpAddress second = IpAddress.FromIpv4(0x0a000009);
+        Far.Driver.AddAddress(second);
+        int listener = Far.Listen(TwoSystems.Port);
+        Far.Driver.RemoveAddress(second);
+        _network.Exchange();
+        Assert.Equal([(Far.Address, TwoSystems.Port)], Far.Driver.Owned.Keys);
+
+        // The kernel may have taken connections while it was away, so it is asked until it has none.
+        Far.Kernel.Connections[TwoSystems.Port] = 1;
+        Far.Driver.AddAddress(second);
+        Far.Poll();
+        Assert.Equal(EndSteering.CheckKernel, Far.Driver.Owned[(second, TwoSystems.Port)]);
+        Far.Kernel.Connections.Clear();
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Equal(EndSteering.Ours, Far.Driver.Owned[(second, TwoSystems.Port)]);
+        Far.Driver.RemoveAddress(second);
+        Far.Close(listener);
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Empty(Far.Driver.Owned);
+    }
+
+    [Fact]
+    public void AddressIsAway_ListenersBeginAndEnd_EndsAreCountedRight()
+    {
+        IpAddress second = IpAddress.FromIpv4(0x0a000009);
+        Far.Driver.AddAddress(second);
+        int first = Far.Listen(TwoSystems.Port);
+        Far.Driver.RemoveAddress(second);
+        _network.Exchange();
+        Far.Close(first);
+        int next = Far.Listen(TwoSystems.Port);
+        Far.Driver.AddAddress(second);
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Equal(2, Far.Driver.Owned.Count);
+        Assert.All(Far.Driver.Owned.Values, steering => Assert.Equal(EndSteering.Ours, steering));
+        Far.Close(next);
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Empty(Far.Driver.Owned);
+    }
+
+    [Fact]
+    public void ListenerClosedBeforeItsConnections_End_LeavesNewOnesToTheKernel()
+    {
+        (int near, int far) = _network.Connected(); // its listener is closed
+        Assert.Equal(EndSteering.Lingering, Far.Driver.Owned[(Far.Address, TwoSystems.Port)]);
+        int again = Far.Listen(TwoSystems.Port);
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Equal(EndSteering.Ours, Far.Driver.Owned[(Far.Address, TwoSystems.Port)]);
+        Far.Close(again);
+        Assert.Equal(EndSteering.Lingering, Far.Driver.Owned[(Far.Address, TwoSystems.Port)]);
+        Near.Close(near);
+        Far.Close(far);
+        _network.Run(Duration.FromSeconds(70));
+        Assert.Empty(Far.Driver.Owned);
+    }
+
+    [Fact]
+    public void ConnectFailedThenListen_Closed_OwnsNothing()
+    {
+        int fd = Far.Socket();
+        Assert.True(Far.Connect(fd, Near.Address, TwoSystems.Port) < 0);
+        Assert.Equal(0, Far.Layer.Listen(fd, 4));
+        Far.Close(fd);
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Empty(Far.Driver.Owned);
+    }
+
+    [Fact]
     public void ConnectionsOfTheKernelOnThePort_Steering_AsksTheKernelUntilTheyEnd()
     {
         Far.Kernel.Connections[TwoSystems.Port] = 1;
         Far.Listen(TwoSystems.Port);
-        Assert.True(Far.Driver.Owned[(Far.Address, TwoSystems.Port)]);
+        Assert.Equal(EndSteering.CheckKernel, Far.Driver.Owned[(Far.Address, TwoSystems.Port)]);
         Far.Kernel.Connections.Clear();
         _network.Run(Duration.FromSeconds(3));
-        Assert.False(Far.Driver.Owned[(Far.Address, TwoSystems.Port)]);
+        Assert.Equal(EndSteering.Ours, Far.Driver.Owned[(Far.Address, TwoSystems.Port)]);
     }
 
     [Fact]

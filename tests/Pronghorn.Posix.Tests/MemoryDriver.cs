@@ -62,8 +62,8 @@ internal sealed class MemoryDriver : IStackDriver, IDisposable
 
     public int OwnResult { get; set; }
 
-    /// <summary>What is steered to the stack, and whether the kernel is asked for each segment.</summary>
-    public Dictionary<(IpAddress Address, ushort Port), bool> Owned { get; } = [];
+    /// <summary>What is steered to the stack, and how.</summary>
+    public Dictionary<(IpAddress Address, ushort Port), EndSteering> Owned { get; } = [];
 
     public int Sleeps { get; private set; }
 
@@ -74,6 +74,12 @@ internal sealed class MemoryDriver : IStackDriver, IDisposable
     public void AddAddress(IpAddress address)
     {
         Stack.Interfaces.AddAddress(InterfaceId, address, 24);
+        AddressesChanged = true;
+    }
+
+    public void RemoveAddress(IpAddress address)
+    {
+        Stack.Interfaces.RemoveAddress(InterfaceId, address);
         AddressesChanged = true;
     }
 
@@ -139,11 +145,11 @@ internal sealed class MemoryDriver : IStackDriver, IDisposable
             && Stack.TrySelectSource(destination, out source, out int interfaceId) && interfaceId == InterfaceId;
     }
 
-    public int AddOwned(in IpAddress address, ushort port, bool checkKernel)
+    public int AddOwned(in IpAddress address, ushort port, EndSteering steering)
     {
         if (OwnResult == 0)
         {
-            Owned[(address, port)] = checkKernel;
+            Owned[(address, port)] = steering;
         }
 
         return OwnResult;

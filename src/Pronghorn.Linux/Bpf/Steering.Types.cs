@@ -17,6 +17,12 @@ public enum SteeringOptions : uint
     /// when the last one is gone, because it costs a lookup for each packet.
     /// </summary>
     CheckKernel = 1,
+
+    /// <summary>
+    /// We do not listen there, only what was begun goes on: where the kernel listens, new connections are its own. With
+    /// <see cref="CheckKernel"/>, or what follows on the SYN would come to us.
+    /// </summary>
+    Lingering = 2,
 }
 
 /// <summary>How the steering program is attached.</summary>

@@ -72,6 +72,58 @@ CASE(forked_child_uses_the_kernel)
     expect_works(fd, 1, 0);
 }
 
+// Two connections of a listener of the kernel, one after the other.
+static void serve_two(int ready)
+{
+    int listener = listening(base_port);
+    CHECK(write(ready, "r", 1) == 1);
+    for (int slot = 2; slot <= 3; slot++)
+    {
+        char byte;
+        int fd = accept(listener, NULL, NULL);
+        CHECK(fd >= 0);
+        EQUAL(read(fd, &byte, 1), 1);
+        CHECK(write(ready, &byte, 1) == 1);
+        EQUAL(close(fd), 0);
+    }
+
+    exit(0);
+}
+
+CASE(port_with_an_old_connection_may_be_listened_on_by_another)
+{
+    int ends[2];
+    char byte;
+    int listener = listening(base_port);
+    EQUAL(poll_one(listener, POLLIN, 0), 0);
+    EQUAL(peer("connect 1 %s %d", own_address, base_port), 0);
+    int fd = accept(listener, NULL, NULL);
+    CHECK(fd >= 0);
+    expect_works(fd, 1, 0);
+    expect_path(fd);
+    EQUAL(close(listener), 0);
+    EQUAL(pipe(ends), 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+    {
+        serve_two(ends[1]);
+    }
+
+    EQUAL(read(ends[0], &byte, 1), 1);
+    EQUAL(peer("connect 2 %s %d", own_address, base_port), 0);
+    EQUAL(peer("send 2 1"), 1);
+    EQUAL(read(ends[0], &byte, 1), 1);
+    expect_works(fd, 1, 100);
+    // Now only its end is left of it (FIN_WAIT2: the peer does not close).
+    EQUAL(close(fd), 0);
+    EQUAL(peer("connect 3 %s %d", own_address, base_port), 0);
+    EQUAL(peer("send 3 1"), 1);
+    EQUAL(read(ends[0], &byte, 1), 1);
+    EQUAL(peer("drain 1"), 0);
+    expect_success(child);
+}
+
 CASE(child_that_is_killed_changes_nothing)
 {
     int fd = accepted(1);
