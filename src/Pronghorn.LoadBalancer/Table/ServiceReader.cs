@@ -92,7 +92,7 @@ internal sealed partial class ServiceReader
             }
         }
 
-        if (_spec.Type is not (null or TypeClusterIp or TypeNodePort or TypeLoadBalancer))
+        if (_spec.Type is not (null or "" or TypeClusterIp or TypeNodePort or TypeLoadBalancer))
         {
             _problems.Add(
                 "spec.type", $"\"{_spec.Type}\" is not ClusterIP, NodePort, LoadBalancer or ExternalName; served as ClusterIP");

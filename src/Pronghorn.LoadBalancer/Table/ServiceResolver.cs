@@ -39,21 +39,22 @@ internal sealed record ResolvedService(ServiceSettings Settings, EndpointReader 
         ServiceSettings settings = ServiceReader.Read(service, problems);
         EndpointReader endpoints = EndpointReader.Read(settings, settings.SkipReason is null ? slices : [], node, problems);
         ImmutableArray<ServicePortState>.Builder ports = ImmutableArray.CreateBuilder<ServicePortState>();
-        HashSet<IpAddress> localReady = [];
+        int localReady = 0;
         foreach (FamilyAddresses family in settings.Families)
         {
+            HashSet<IpAddress> localReadyOfFamily = [];
             foreach (PortSettings port in settings.Ports)
             {
                 EndpointSelection selection =
                     EndpointSelection.Select(endpoints.CandidatesOf(family.IsIpv6, port), settings, node);
                 ports.Add(ResolvePort(settings, family, port, selection, node));
-                if (family == settings.Families[0])
-                {
-                    localReady.UnionWith(selection.Candidates
-                        .Where(one => one is { IsLocal: true, Condition: EndpointCondition.Ready })
-                        .Select(one => one.Address));
-                }
+                localReadyOfFamily.UnionWith(selection.Candidates
+                    .Where(one => one is { IsLocal: true, Condition: EndpointCondition.Ready })
+                    .Select(one => one.Address));
             }
+
+            // An endpoint with two addresses is one endpoint.
+            localReady = Math.Max(localReady, localReadyOfFamily.Count);
         }
 
         ServiceState state = new()
@@ -62,7 +63,7 @@ internal sealed record ResolvedService(ServiceSettings Settings, EndpointReader 
             Created = service.Metadata.CreationTimestamp,
             Ports = ports.ToImmutable(),
             HealthCheckNodePort = settings.HealthCheckNodePort,
-            LocalReadyEndpoints = localReady.Count,
+            LocalReadyEndpoints = localReady,
             Problems = problems.ToImmutable(),
         };
         return new ResolvedService(settings, endpoints, state);
