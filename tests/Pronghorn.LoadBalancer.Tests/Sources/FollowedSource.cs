@@ -11,7 +11,7 @@ namespace Pronghorn.LoadBalancer.Tests.Sources;
 /// <summary>Runs a source and hands out what it tells.</summary>
 internal sealed class FollowedSource : IAsyncDisposable
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(2);
 
     private readonly Channel<ClusterChange> _changes = Channel.CreateBounded<ClusterChange>(16);
     private readonly CancellationTokenSource _cancellation = new();

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Threading.Tasks;
@@ -263,8 +265,30 @@ public sealed class KubernetesApiTests : IAsyncDisposable
         }
     }
 
-    private static KubernetesApiSettings Settings() =>
-        new() { Retry = new RetrySettings(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(50)) };
+    [Fact]
+    public async Task ServerAcceptsAndNeverAnswers_IsGivenUpAndAskedAgain()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var access = new ApiServerAccess { Server = new Uri($"http://{silent.LocalEndpoint}/") };
+        var settings = Settings() with { AnswerTime = TimeSpan.FromMilliseconds(50) };
+        await using var source = new FollowedSource(new KubernetesApiSource(access, settings));
+
+        // They stay open: one that ended would be tried again by HttpClient itself, unseen.
+        List<TcpClient> asked = [];
+        while (!source.Problems.All.Any(static item => item.Message.Contains("no answer within", StringComparison.Ordinal)))
+        {
+            asked.Add(await silent.AcceptTcpClientAsync());
+        }
+
+        asked.ForEach(static client => client.Dispose());
+    }
+
+    private static KubernetesApiSettings Settings() => new()
+    {
+        Retry = new RetrySettings(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(50)),
+        AnswerTime = TimeSpan.FromSeconds(3),
+    };
 
     private static string Service(string name, string address = "10.96.0.1", string labels = "{}") => $$"""
         {"kind":"Service","apiVersion":"v1","metadata":{"name":"{{name}}","namespace":"default","labels":{{labels}},

@@ -15,9 +15,14 @@ internal sealed class ApiClient : IDisposable
 {
     private readonly ApiCredentials _credentials;
     private readonly HttpClient _http;
+    private readonly TimeSpan _answerTime;
 
-    public ApiClient(ApiServerAccess access)
+    /// <summary>Makes a client.</summary>
+    /// <param name="access">Which server, and who we are.</param>
+    /// <param name="answerTime">How long the server may take to begin an answer.</param>
+    public ApiClient(ApiServerAccess access, TimeSpan answerTime)
     {
+        _answerTime = answerTime;
         _credentials = new ApiCredentials(access);
         var handler = new SocketsHttpHandler
         {
@@ -55,7 +60,7 @@ internal sealed class ApiClient : IDisposable
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         }
 
-        HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
+        HttpResponseMessage response = await SendAsync(request, cancellation);
         if (!response.IsSuccessStatusCode)
         {
             using (response)
@@ -79,6 +84,23 @@ internal sealed class ApiClient : IDisposable
             status?.Reason ?? "",
             status?.Message ?? $"HTTP status {code}",
             seconds > 0 ? TimeSpan.FromSeconds(seconds) : null);
+    }
+
+    /// <summary>
+    /// A server that stops can accept a connection and never answer on it; over HTTP/1.1 nothing else would notice.
+    /// </summary>
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellation)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(_answerTime);
+        try
+        {
+            return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
+        }
+        catch (OperationCanceledException exception) when (!cancellation.IsCancellationRequested)
+        {
+            throw new IOException($"no answer within {_answerTime.TotalSeconds:0.###} s", exception);
+        }
     }
 
     private static async Task<ApiException> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellation)

@@ -18,6 +18,9 @@ public sealed record KubernetesApiSettings
     /// <summary>Pauses between tries.</summary>
     public RetrySettings Retry { get; init; } = RetrySettings.Default;
 
+    /// <summary>How long the server may take to begin an answer, and to send a page of a list.</summary>
+    public TimeSpan AnswerTime { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>How long one watch lasts at least, before it is begun anew from where it ended; at most twice as long.</summary>
     public TimeSpan WatchTime { get; init; } = TimeSpan.FromMinutes(5);
 }

@@ -26,7 +26,7 @@ public sealed class KubernetesApiSource : IClusterSource
     {
         ArgumentNullException.ThrowIfNull(changes);
         ArgumentNullException.ThrowIfNull(reports);
-        using var client = new ApiClient(_access);
+        using var client = new ApiClient(_access, _settings.AnswerTime);
         List<Task> watchers =
         [
             new ResourceWatcher<Service>(client, Services(), changes, reports, _settings).RunAsync(cancellation),

@@ -30,6 +30,7 @@ internal sealed class ResourceWatcher<T>
     private readonly IProblemSink _reports;
     private readonly RetryDelay _delay;
     private readonly TimeSpan _watchTime;
+    private readonly TimeSpan _answerTime;
     private string? _resourceVersion;
     private bool _triesStreamingList = true;
     private bool _isLost;
@@ -49,6 +50,7 @@ internal sealed class ResourceWatcher<T>
         _reports = reports;
         _delay = new RetryDelay(settings.Retry, Random.Shared);
         _watchTime = settings.WatchTime;
+        _answerTime = settings.AnswerTime;
     }
 
     /// <summary>Works until cancelled.</summary>
@@ -78,7 +80,10 @@ internal sealed class ResourceWatcher<T>
                 // An end that was asked for shows itself in many ways; none of them is a problem.
                 cancellation.ThrowIfCancellationRequested();
                 pause = _delay.Next();
-                ReportLost(exception.InnerException?.Message ?? exception.Message);
+                
+                // HttpClient's own text only says that something failed; what failed is inside.
+                string reason = exception is HttpRequestException { InnerException: Exception inner } ? inner.Message : exception.Message;
+                ReportLost(reason);
             }
 
             if (pause is TimeSpan wait)
@@ -133,7 +138,9 @@ internal sealed class ResourceWatcher<T>
             string query = next is null ? $"limit={PageLimit}" : $"limit={PageLimit}&continue={Uri.EscapeDataString(next)}";
             using HttpResponseMessage response = await _client.GetAsync(PathWith(query), cancellation);
             using Stream body = await response.Content.ReadAsStreamAsync(cancellation);
-            ApiList list = await JsonSerializer.DeserializeAsync(body, ApiJson.Default.ApiList, cancellation)
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            limit.CancelAfter(_answerTime);
+            ApiList list = await JsonSerializer.DeserializeAsync(body, ApiJson.Default.ApiList, limit.Token)
                 ?? throw new JsonException("null instead of a list");
             foreach (JsonElement item in list.Items ?? [])
             {
