@@ -86,7 +86,12 @@ public sealed unsafe partial class BpfMap
         while (done < count)
         {
             int result = WriteSome(
-                BpfSyscall.UpdateBatch, keys[(done * KeySize)..], values[(done * ValueSize)..], count - done, (ulong)mode, out int written);
+                BpfSyscall.UpdateBatch,
+                keys[(done * KeySize)..],
+                values[(done * ValueSize)..],
+                count - done,
+                (ulong)mode,
+                out int written);
             done += written;
             if (LacksBatches(result) && written == 0)
             {
