@@ -79,7 +79,8 @@ public sealed unsafe partial class BpfMap
         CheckValue(ValueSize);
         if (values.Length != count * ValueSize)
         {
-            throw new ArgumentException($"{count} values of map {Name} have {count * ValueSize} bytes, not {values.Length}", nameof(values));
+            throw new ArgumentException(
+                $"{count} values of map {Name} have {count * ValueSize} bytes, not {values.Length}", nameof(values));
         }
 
         done = 0;
