@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # An unmodified redis-server and redis-benchmark on the kernel's stack and on Pronghorn's, side by side.
-# Makes its own network in namespaces and removes it again, also after Ctrl-C.
+# Makes its own network in namespaces and removes it again, also after Ctrl-C. Options go to "pronghorn bench redis";
+# on a machine that others use too, --fifo keeps them from the two CPUs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -14,6 +15,10 @@ if ! command -v dotnet > /dev/null; then
     echo "demo.sh needs the .NET SDK 10: https://dotnet.microsoft.com/download" >&2
     exit 1
 fi
+
+# 128 and the signal's number, also where a compiler that was interrupted ends with a status of its own.
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 ./eng/install.sh demo
 ./eng/build.sh product

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds into artifacts/. Usage: eng/build.sh [bpf|native|core|cli|product|all]...
+# Builds into artifacts/. Usage: eng/build.sh [bpf|native|core|cli|man|product|all|arm64]...
 #   bpf      artifacts/bpf/*.bpf.o            the BPF programs, by clang
 #   native   artifacts/lib/libpronghorn.so    the preload library, C
 #   core     artifacts/lib/libpronghorn-core.so   the stack, compiled ahead of time
 #   cli      artifacts/bin/pronghorn          the command line
+#   man      artifacts/man                    manual pages: man -M artifacts/man pronghorn
 #   product  all of these                     what a user runs (the default)
 #   all      product and every other project of the solution
+#   arm64    artifacts/arm64/lib              both libraries for 64-bit Arm, on x86-64 (needs gcc-aarch64-linux-gnu)
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
@@ -73,15 +75,36 @@ build_core() {
     install_file "$library" "$artifacts/lib/libpronghorn-core.so"
 }
 
+# As "dotnet build" does, without its summary.
+quiet_build() {
+    dotnet msbuild "$1" -nologo -restore -p:Configuration=Release -v:quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
+}
+
 build_cli() {
     say "command line"
-    dotnet build src/Pronghorn.Cli/Pronghorn.Cli.csproj -c Release -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
+    quiet_build src/Pronghorn.Cli/Pronghorn.Cli.csproj
     ln -sfn Pronghorn.Cli/release/pronghorn "$artifacts/bin/pronghorn"
+}
+
+build_man() {
+    say "manual pages"
+    eng/man.sh "$artifacts/man"
+}
+
+# The ahead-of-time compiler for arm64 comes with the newer framework only. Apart, so that other builds stay as they are.
+build_arm64() {
+    say "libraries for arm64"
+    make -s -C native/preload OUT="$artifacts/arm64/lib" CC=aarch64-linux-gnu-gcc >&2
+    dotnet publish src/Pronghorn.Preload/Pronghorn.Preload.csproj -c Release -f net10.0 -r linux-arm64 \
+        --artifacts-path "$artifacts/arm64/build" -p:TargetFrameworks=net10.0 -p:PronghornAotTfm=net10.0 \
+        -p:CppCompilerAndLinker=clang -p:ObjCopyName=aarch64-linux-gnu-objcopy -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
+    install_file "$artifacts/arm64/build/publish/Pronghorn.Preload/release_net10.0_linux-arm64/Pronghorn.Preload.so" \
+        "$artifacts/arm64/lib/libpronghorn-core.so"
 }
 
 build_solution() {
     say "every project"
-    dotnet build Pronghorn.slnx -c Release -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
+    quiet_build Pronghorn.slnx
     ln -sfn Pronghorn.Cli/release/pronghorn "$artifacts/bin/pronghorn"
 }
 
@@ -92,8 +115,10 @@ for part in "$@"; do
         native) build_native ;;
         core) build_core ;;
         cli) build_cli ;;
-        product) build_bpf; build_native; build_core; build_cli ;;
-        all) build_bpf; build_native; build_core; build_solution ;;
-        *) sed -n '3,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        man) build_man ;;
+        product) build_bpf; build_native; build_core; build_cli; build_man ;;
+        all) build_bpf; build_native; build_core; build_solution; build_man ;;
+        arm64) build_arm64 ;;
+        *) sed -n '3,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done

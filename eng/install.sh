@@ -8,6 +8,7 @@ build_needs=(
     clang:clang llvm-strip:llvm gcc:gcc make:make
     /usr/include/bpf/bpf_helpers.h:libbpf-dev
     /usr/include/linux/if_xdp.h:linux-libc-dev
+    lowdown:lowdown
     /usr/include/stdio.h:libc6-dev /usr/include/zlib.h:zlib1g-dev
 )
 demo_needs=(

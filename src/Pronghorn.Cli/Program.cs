@@ -2,7 +2,9 @@
 using System;
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.IO;
 using Pronghorn.Cli.Commands;
+using Pronghorn.Cli.Hosting;
 
 namespace Pronghorn.Cli;
 
@@ -11,12 +13,15 @@ internal static class Program
 {
     private static int Main(string[] arguments) => Invoke(arguments);
 
-    /// <summary>Runs one command line. Exit status: 0 done, 1 failed, 2 wrong usage.</summary>
-    internal static int Invoke(string[] arguments)
+    /// <summary>Runs one command line. Exit status: 0 done, 1 failed, 2 wrong usage, 128 and the number of the signal that interrupted it.</summary>
+    internal static int Invoke(string[] arguments, TextWriter? output = null)
     {
         RootCommand root = CreateRoot();
         ParseResult result = root.Parse(arguments);
-        if (result.Errors.Count > 0)
+
+        // A shell that completes a line asks with "[suggest:POSITION]"; such a line is never right yet.
+        bool isCompletion = arguments is [['[', ..], ..];
+        if (result.Errors.Count > 0 && !isCompletion)
         {
             foreach (ParseError error in result.Errors)
             {
@@ -29,7 +34,9 @@ internal static class Program
 
         try
         {
-            return result.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            InvocationConfiguration configuration = new() { EnableDefaultExceptionHandler = false };
+            configuration.Output = output ?? configuration.Output;
+            return result.Invoke(configuration);
         }
         catch (CommandException failure)
         {
@@ -39,11 +46,11 @@ internal static class Program
         catch (OperationCanceledException)
         {
             Terminal.Error("interrupted; everything that was created has been removed");
-            return ExitStatus.Failed;
+            return Interruption.Status;
         }
     }
 
-    private static RootCommand CreateRoot() => new(
+    internal static RootCommand CreateRoot() => new(
         "Pronghorn runs unmodified programs on a user-space TCP/IP stack beside the kernel's, over AF_XDP.")
     {
         RunCommand.Create(),

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
+using System.IO;
 using Pronghorn.Cli.Benchmarks;
 using Pronghorn.Cli.Hosting;
 using Xunit;
@@ -61,6 +63,25 @@ public sealed class CommandLineTests
     [InlineData("run", "--interface", "no-such-if", "--", "/bin/sh")]
     public void WhatCannotBeDone_Invoked_EndsWithOne(params string[] arguments) =>
         Assert.Equal(ExitStatus.Failed, Program.Invoke(arguments));
+
+    [Theory]
+    [InlineData("", "run")]
+    [InlineData("", "doctor")]
+    [InlineData("ss --all-n", "--all-namespaces")]
+    [InlineData("bench ", "redis")]
+    public void UnfinishedLine_Completed_OffersWhatFits(string line, string offered)
+    {
+        StringWriter output = new();
+
+        Assert.Equal(ExitStatus.Done, Program.Invoke([$"[suggest:{line.Length}]", line], output));
+        Assert.Contains(offered, output.ToString().Split(Environment.NewLine));
+    }
+
+    [Theory]
+    [InlineData(0.05, false)]
+    [InlineData(0.4, true)]
+    public void BusyMachine_BeforeMeasuring_IsWarnedAbout(double share, bool warned) =>
+        Assert.Equal(warned, RedisBenchmark.BusyWarning(share)?.Contains("--fifo", StringComparison.Ordinal) == true);
 
     [Fact]
     public void Help_Invoked_EndsWithZero() => Assert.Equal(ExitStatus.Done, Program.Invoke(["--help"]));

@@ -3,6 +3,7 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using System.Threading;
 using Pronghorn.Cli.Hosting;
 using Pronghorn.Lab;
@@ -18,6 +19,7 @@ internal sealed class RedisBenchmark
     private const string ReadyMarker = "Ready to accept connections";
 
     private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan s_busyInterval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_runLimit = TimeSpan.FromSeconds(60);
 
     private readonly RedisBenchmarkOptions _options;
@@ -36,6 +38,11 @@ internal sealed class RedisBenchmark
     {
         RequirePrograms();
         using Interruption interruption = new();
+        if (!options.Fifo)
+        {
+            Warn(BusyShare(interruption.Token));
+        }
+
         using BenchmarkNetwork network = BenchmarkNetwork.Create(options.Fifo);
         RedisBenchmark benchmark = new(options, network, interruption.Token);
         BenchmarkOutcome outcome = new();
@@ -47,6 +54,30 @@ internal sealed class RedisBenchmark
         }
 
         return outcome;
+    }
+
+    /// <summary>What to say before measuring on a machine that is busy already, null where it is not.</summary>
+    /// <param name="busyShare">Part of all CPUs' time that others take, 0 to 1.</param>
+    internal static string? BusyWarning(double busyShare) => busyShare < 0.1
+        ? null
+        : string.Create(
+            CultureInfo.InvariantCulture,
+            $"other programs keep this machine's CPUs {busyShare:P0} busy: the figures will be noisy; --fifo lets the measured ones go first");
+
+    private static void Warn(double busyShare)
+    {
+        if (BusyWarning(busyShare) is string warning)
+        {
+            Terminal.Note(warning);
+        }
+    }
+
+    private static double BusyShare(CancellationToken cancellation)
+    {
+        ProcessorTimes before = ProcessorTimes.Read();
+        cancellation.WaitHandle.WaitOne(s_busyInterval);
+        cancellation.ThrowIfCancellationRequested();
+        return ProcessorTimes.Read().Since(before).ShareByCpu.Average();
     }
 
     private static void RequirePrograms()
