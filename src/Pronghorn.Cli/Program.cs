@@ -13,7 +13,7 @@ internal static class Program
 {
     private static int Main(string[] arguments) => Invoke(arguments);
 
-    /// <summary>Runs one command line. Exit status: 0 done, 1 failed, 2 wrong usage, 128 and the number of the signal that interrupted it.</summary>
+    /// <summary>Runs one command line. Exit status: 0 done, 1 failed, 2 wrong usage, 128 and the signal's number interrupted.</summary>
     internal static int Invoke(string[] arguments, TextWriter? output = null)
     {
         RootCommand root = CreateRoot();

@@ -62,7 +62,8 @@ internal sealed class RedisBenchmark
         ? null
         : string.Create(
             CultureInfo.InvariantCulture,
-            $"other programs keep this machine's CPUs {busyShare:P0} busy: the figures will be noisy; --fifo lets the measured ones go first");
+            $"other programs keep this machine's CPUs {busyShare:P0} busy: the figures will be noisy; "
+            + $"--fifo lets the measured ones go first");
 
     private static void Warn(double busyShare)
     {
