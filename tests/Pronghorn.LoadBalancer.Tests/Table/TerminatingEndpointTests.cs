@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Pronghorn.LoadBalancer.Tests.Table;
 
-/// <summary>Endpoints that terminate are used only when no ready one is left in the scope of the policy, and only while they serve.</summary>
+/// <summary>Endpoints that terminate are used when no ready one is left in the scope of the policy, and only while they serve.</summary>
 public sealed class TerminatingEndpointTests
 {
     [Theory]
