@@ -120,6 +120,9 @@ public static class Limits
     /// <summary>Least time between two answers to out-of-window segments (Linux: tcp_invalid_ratelimit).</summary>
     public static readonly Duration InvalidAckInterval = Duration.FromMilliseconds(500);
 
+    /// <summary>How long a path MTU told by ICMP counts for new connections (Linux: net.ipv4.route.mtu_expires).</summary>
+    public static readonly Duration PathMtuLife = Duration.FromSeconds(600);
+
     /// <summary>TS.Recent older than this proves nothing, RFC 7323 5.5.</summary>
     public static readonly Duration TimestampStale = Duration.FromSeconds(24L * 24 * 3600);
 }

@@ -19,6 +19,7 @@ public sealed partial class NetworkStack : IDisposable
     private readonly FramePool _frames;
     private readonly TransmitQueue?[] _devices = new TransmitQueue?[Limits.MaximumDevices];
     private readonly PathEpoch _epoch = new();
+    private readonly PathMtuCache _pathMtus;
     private int _generationSeen;
 
     /// <summary>Makes a stack without devices, addresses and routes.</summary>
@@ -33,6 +34,7 @@ public sealed partial class NetworkStack : IDisposable
         Interfaces = new InterfaceTable(_epoch, Counters);
         Routes = new RouteTable(_epoch, Counters);
         Neighbors = new NeighborTable(_epoch, Counters, options.Secret0, options.Secret1);
+        _pathMtus = new PathMtuCache(Counters, options.Secret0, options.Secret1);
         Tcp = new TcpEngine(this, options, frames, Counters, _epoch);
     }
 
@@ -171,6 +173,7 @@ public sealed partial class NetworkStack : IDisposable
         Interfaces.Dispose();
         Routes.Dispose();
         Neighbors.Dispose();
+        _pathMtus.Dispose();
     }
 
     internal bool TryRoute(in IpAddress destination, out int interfaceId)
@@ -180,12 +183,21 @@ public sealed partial class NetworkStack : IDisposable
         return found && FindDevice(interfaceId) != null;
     }
 
-    internal int PathMtuOf(in IpAddress destination, int interfaceId)
+    /// <summary>An ICMP error that was found to be about a connection told the MTU of its path, in bytes.</summary>
+    internal void LearnPathMtu(in IpAddress destination, int mtu, Instant now) => _pathMtus.Learn(destination, mtu, now);
+
+    internal int PathMtuOf(in IpAddress destination, int interfaceId, Instant now)
     {
         int mtu = Interfaces.TryGet(interfaceId, out NetworkInterface device) && device.Mtu > 0 ? device.Mtu : 1500;
         if (Routes.TryLookup(destination, out Route route) && route.Mtu > 0)
         {
             mtu = Math.Min(mtu, route.Mtu);
+        }
+
+        int learnt = _pathMtus.Lookup(destination, now);
+        if (learnt > 0)
+        {
+            mtu = Math.Min(mtu, learnt);
         }
 
         return Math.Min(mtu, _frames.FrameSize - Limits.TransmitHeadroom + Ipv4Header.MinimumLength + TcpHeader.MinimumLength);

@@ -123,6 +123,9 @@ public enum Counter : byte
     /// <summary>Interfaces, addresses and routes of the kernel not taken in because a table was full.</summary>
     RoutingEntriesRefused,
 
+    /// <summary>Path MTUs of destinations that gave way to newer ones before they expired.</summary>
+    PathMtusEvicted,
+
     /// <summary>The number of counters; not a counter.</summary>
     Count,
 }

@@ -26,7 +26,7 @@ public sealed partial class TcpEngine
         header.Flags = TcpFlags.Syn | TcpFlags.Ack;
         header.Window = CookieWindow(listener.Settings);
         header.Options.MaximumSegmentSize =
-            (ushort)AdvertisedMss(_stack.PathMtuOf(syn.Source, syn.InterfaceId), listener.Settings);
+            (ushort)AdvertisedMss(_stack.PathMtuOf(syn.Source, syn.InterfaceId, _now), listener.Settings);
         if (_options.UseTimestamps && syn.Options.HasTimestamps)
         {
             FillCookieOptions(ref header.Options, listener.Settings, syn);

@@ -87,6 +87,7 @@ public sealed partial class TcpEngine
 
         _counters.Add(Counter.PathMtuReductions);
         tcb.PathMtu = mtu;
+        _stack.LearnPathMtu(tcb.Remote, mtu, _now);
         tcb.Flags |= TcbFlags.PathMtuLowered;
         UpdateSendMss(ref tcb);
         if (tcb.State is TcpState.SynSent or TcpState.SynReceived)

@@ -202,7 +202,7 @@ public sealed partial class TcpEngine
         tcb.Flags |= TcbFlags.Passive;
         tcb.InterfaceId = syn.InterfaceId;
         record.SynCount++;
-        tcb.PathMtu = _stack.PathMtuOf(tcb.Remote, syn.InterfaceId);
+        tcb.PathMtu = _stack.PathMtuOf(tcb.Remote, syn.InterfaceId, _now);
         InitializeSending(ref tcb, iss ?? NewIss(tcb, issFloor));
         TakeSyn(ref tcb, syn);
         tcb.State = TcpState.SynReceived;

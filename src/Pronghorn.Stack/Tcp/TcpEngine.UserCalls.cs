@@ -61,7 +61,7 @@ public sealed partial class TcpEngine
         ref TransmissionControlBlock tcb = ref _connections[id];
         tcb.Tag = tag;
         tcb.InterfaceId = interfaceId;
-        tcb.PathMtu = _stack.PathMtuOf(remote, interfaceId);
+        tcb.PathMtu = _stack.PathMtuOf(remote, interfaceId, now);
         InitializeSending(ref tcb, NewIss(tcb, issFloor));
         tcb.State = TcpState.SynSent;
         tcb.LastSentAt = now;
