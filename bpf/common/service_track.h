@@ -154,11 +154,15 @@ static __always_inline struct connection *connection_find(const struct packet *p
 		return 0;
 	/* The client uses the port again. */
 	if ((packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN && !connection->is_reverse &&
-	    (connection->client_finished || connection->backend_finished || connection->is_reset))
+	    (connection->client_finished || connection->backend_finished || connection->is_reset)) {
+		count_packet(PACKET_CONNECTION_OVER);
 		return 0;
+	}
 	if (now - connection->last_seen_ns > CONNECTION_LOOK_AFTER_NS &&
-	    !connection_look_after(packet, connection, now))
+	    !connection_look_after(packet, connection, now)) {
+		count_packet(PACKET_CONNECTION_OVER);
 		return 0;
+	}
 	if ((packet->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_RST)) || (connection->is_reverse && !connection->is_answered))
 		connection_mark(packet, connection);
 	return connection;

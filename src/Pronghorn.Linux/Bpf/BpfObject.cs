@@ -120,6 +120,15 @@ public sealed unsafe class BpfObject : IDisposable
             }
         }
 
+        if (pinRoot is null)
+        {
+            // A map that asks to be pinned by its name would be, in the usual place.
+            for (nint map = LibBpf.ObjectNextMap(opened, 0); map != 0; map = LibBpf.ObjectNextMap(opened, map))
+            {
+                _ = LibBpf.MapSetPinPath(map, null);
+            }
+        }
+
         return new BpfObject(opened, name, log);
     }
 

@@ -62,6 +62,9 @@ internal static unsafe partial class LibBpf
     [LibraryImport(Library, EntryPoint = "bpf_map__pin_path")]
     public static partial nint MapPinPath(nint map);
 
+    [LibraryImport(Library, EntryPoint = "bpf_map__set_pin_path")]
+    public static partial int MapSetPinPath(nint map, byte* path);
+
     [LibraryImport(Library, EntryPoint = "bpf_map__inner_map")]
     public static partial nint MapInner(nint map);
 
