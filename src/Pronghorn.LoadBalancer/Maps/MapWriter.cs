@@ -27,7 +27,7 @@ public sealed class MapWriteException : Exception
 
     private static string Describe(ServiceMap map, int error) => error switch
     {
-        7 or 28 => $"it is full (error {error}); raise maps.{ServiceMaps.NameOf(map)} in the configuration.",
+        7 or 28 => $"it is full (error {error}); raise {ServiceMaps.SettingOf(map)} in the configuration.",
         12 => "the kernel has no memory for another entry (ENOMEM).",
         1 => "not permitted (EPERM); the daemon needs CAP_BPF and CAP_NET_ADMIN.",
         _ => $"error {error}.",

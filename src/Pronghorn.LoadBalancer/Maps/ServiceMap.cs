@@ -59,6 +59,17 @@ public static class ServiceMaps
         _ => throw new ArgumentOutOfRangeException(nameof(map)),
     };
 
+    /// <summary>The setting of the configuration that says how many entries the map holds; see <see cref="DataPlane.MapSizes"/>.</summary>
+    public static string SettingOf(ServiceMap map) => map switch
+    {
+        ServiceMap.SourceRanges => "maps.sourceRanges",
+        ServiceMap.PodRanges => "maps.podRanges",
+        ServiceMap.NodeAddresses => "maps.nodeAddresses",
+        ServiceMap.ServiceCounts => "maps.serviceCounts",
+        ServiceMap.Maglev => "maps.maglevSets",
+        _ => "maps." + NameOf(map),
+    };
+
     /// <summary>Octets of a key.</summary>
     public static int KeySizeOf(ServiceMap map) => map switch
     {

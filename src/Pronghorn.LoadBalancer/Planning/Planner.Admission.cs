@@ -33,12 +33,11 @@ public sealed partial class Planner
             return state;
         }
 
-        string setting = ServiceMaps.NameOf(full);
         var problem = new Problem(
             $"Service {state.Name}",
             "",
-            $"the map '{setting}' is full: it holds {_usage.CapacityOf(full)} entries, and this service needs {missing} more. "
-                + $"Only what was served before and is still there is served. Raise maps.{setting} in the configuration and restart; "
+            $"the map '{ServiceMaps.NameOf(full)}' is full: it holds {_usage.CapacityOf(full)} entries, and this service needs {missing} more. "
+                + $"Only what was served before and is still there is served. Raise {ServiceMaps.SettingOf(full)} in the configuration and restart; "
                 + "it is tried again whenever entries become free.");
         if (!_pending.TryGetValue(state.Name, out PendingService? before) || before.Problem != problem)
         {

@@ -36,6 +36,10 @@ public sealed partial class Planner
         return content;
     }
 
+    /// <summary>Identifiers of the service ports that are in the maps.</summary>
+    public IReadOnlyDictionary<ServicePortName, uint> ReadIdentifiers() =>
+        _services.Values.SelectMany(service => service.Ports).ToDictionary(port => port.Key, port => port.Value.Id);
+
     private static void Describe(PortRecord port, MapContent content)
     {
         content.Counted.Add(port.Id);

@@ -12,13 +12,14 @@ internal sealed class MemoryMapStore : IMapStore
 {
     private const int NoSuchEntry = -2;
     private const int TooBig = -7;
+    private const int NoMemory = -12;
 
     public MapContent Content { get; private init; } = new();
 
     public Dictionary<ServiceMap, int> Capacities { get; } = [];
 
-    /// <summary>Called before each write; throws to stand for a crash.</summary>
-    public Action<MapWrite>? BeforeWrite { get; set; }
+    /// <summary>How many of the next writes are refused for want of memory.</summary>
+    public int Refusals { get; set; }
 
     public int CapacityOf(ServiceMap map) => Capacities.GetValueOrDefault(map, int.MaxValue);
 
@@ -43,6 +44,12 @@ internal sealed class MemoryMapStore : IMapStore
         int valueSize = ServiceMaps.ValueSizeOf(map);
         for (done = 0; done < count; done++)
         {
+            if (Refusals > 0)
+            {
+                Refusals--;
+                return NoMemory;
+            }
+
             int error = PutOne(map, keys.Slice(done * keySize, keySize), values.Slice(done * valueSize, valueSize));
             if (error != 0)
             {
@@ -77,7 +84,6 @@ internal sealed class MemoryMapStore : IMapStore
     /// <summary>Executes one write, as a batch of one.</summary>
     public void Execute(in MapWrite write)
     {
-        BeforeWrite?.Invoke(write);
         int error = write.Table is not null ? PutTable(write.KeyAs<uint>(), write.Table)
             : write.IsDelete ? Delete(write.Map, write.Key, 1, out _)
             : Put(write.Map, write.Key, write.Value, 1, out _);

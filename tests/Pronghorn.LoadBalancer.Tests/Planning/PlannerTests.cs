@@ -181,7 +181,7 @@ public sealed class PlannerTests
         Problem problem = Assert.Single(_planner.ProblemsOf(waiting));
         string name = ServiceMaps.NameOf(map);
         Assert.Contains($"the map '{name}' is full: it holds {capacity} entries", problem.Message, StringComparison.Ordinal);
-        Assert.Contains($"maps.{name}", problem.Message, StringComparison.Ordinal);
+        Assert.Contains(ServiceMaps.SettingOf(map), problem.Message, StringComparison.Ordinal);
         Assert.Equal([waiting], plan.Reassessed);
         new ExpectedTable([TestServices.Make(0), TestServices.Make(1)]).AssertEqual(_store.Content);
 

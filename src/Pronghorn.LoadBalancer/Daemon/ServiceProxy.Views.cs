@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Pronghorn.LoadBalancer.Cluster;
+using Pronghorn.LoadBalancer.Maps;
+using Pronghorn.LoadBalancer.Table;
+
+namespace Pronghorn.LoadBalancer.Daemon;
+
+/// <summary>What a proxy tells of itself, from any thread.</summary>
+public sealed partial class ServiceProxy
+{
+    /// <summary>What is known of the node.</summary>
+    public NodeFacts Facts
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _facts;
+            }
+        }
+    }
+
+    /// <summary>All services as they are resolved, by name.</summary>
+    public ImmutableArray<ServiceState> ReadServices()
+    {
+        lock (_gate)
+        {
+            return [.. _states.Values.OrderBy(state => state.Name.ToString(), System.StringComparer.Ordinal)];
+        }
+    }
+
+    /// <summary>Everything that is wrong now.</summary>
+    public ImmutableArray<Problem> ReadProblems()
+    {
+        lock (_gate)
+        {
+            return [.. _told.Values.SelectMany(problems => problems)];
+        }
+    }
+
+    /// <summary>Identifiers of service ports, by name.</summary>
+    public IReadOnlyDictionary<ServicePortName, uint> ReadIdentifiers()
+    {
+        lock (_gate)
+        {
+            return _planner.ReadIdentifiers();
+        }
+    }
+
+    /// <summary>Entries of each map: used, and how many there may be.</summary>
+    public ImmutableArray<(ServiceMap Map, int Used, int Capacity)> ReadUsage()
+    {
+        lock (_gate)
+        {
+            ServiceMap[] maps =
+            [
+                ServiceMap.Services, ServiceMap.Slots, ServiceMap.Backends, ServiceMap.Members, ServiceMap.SourceRanges,
+                ServiceMap.ServiceCounts, ServiceMap.Maglev,
+            ];
+            return [.. maps.Select(map => (map, _planner.UsedOf(map), _store.CapacityOf(map)))];
+        }
+    }
+
+    /// <summary>A service and its slices as the cluster last told them, for an explanation; null if there is no such service.</summary>
+    public (Service Service, IReadOnlyList<EndpointSlice> Slices)? Find(ObjectName name)
+    {
+        lock (_gate)
+        {
+            return _cluster.FindService(name) is { } service ? (service, _cluster.SlicesOf(name)) : null;
+        }
+    }
+
+    /// <summary>Writes the metrics.</summary>
+    internal void WriteMetrics(MetricsText text)
+    {
+        lock (_gate)
+        {
+            _metrics.Write(text);
+        }
+    }
+}
