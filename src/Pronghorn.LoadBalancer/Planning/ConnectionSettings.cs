@@ -38,14 +38,15 @@ public sealed record ConnectionSettings
     public IReadOnlyList<string> Validate()
     {
         var problems = new List<string>();
-        if (MasqueradeFirst == 0 || MasqueradeFirst > MasqueradeLast)
+        foreach ((string name, ushort first, ushort last) in new[]
         {
-            problems.Add($"connections.masqueradePorts is {MasqueradeFirst}-{MasqueradeLast}; the first must be 1 or more and not above the last");
-        }
-
-        if (NodePortFirst == 0 || NodePortFirst > NodePortLast)
+            ("masqueradePorts", MasqueradeFirst, MasqueradeLast), ("nodePorts", NodePortFirst, NodePortLast),
+        })
         {
-            problems.Add($"connections.nodePorts is {NodePortFirst}-{NodePortLast}; the first must be 1 or more and not above the last");
+            if (first == 0 || first > last)
+            {
+                problems.Add($"connections.{name} is {first}-{last}; the first must be 1 or more and not above the last");
+            }
         }
 
         foreach ((string name, TimeSpan timeout) in new[]

@@ -36,9 +36,9 @@ public sealed partial class Planner
         var problem = new Problem(
             $"Service {state.Name}",
             "",
-            $"the map '{ServiceMaps.NameOf(full)}' is full: it holds {_usage.CapacityOf(full)} entries, and this service needs {missing} more. "
-                + $"Only what was served before and is still there is served. Raise {ServiceMaps.SettingOf(full)} in the configuration and restart; "
-                + "it is tried again whenever entries become free.");
+            $"the map '{ServiceMaps.NameOf(full)}' is full: it holds {_usage.CapacityOf(full)} entries, and this service needs "
+                + $"{missing} more. Only what was served before and is still there is served. Raise {ServiceMaps.SettingOf(full)} "
+                + "in the configuration and enable anew; it is tried again whenever entries become free.");
         if (!_pending.TryGetValue(state.Name, out PendingService? before) || before.Problem != problem)
         {
             _reassessed.Add(state.Name);

@@ -34,7 +34,8 @@ public sealed class ServiceProxyTests : IProblemSink
     [Fact]
     public async Task BothListed_ServiceWithItsEndpointIsInTheMaps()
     {
-        ServiceProxy proxy = await RunAsync(new ServicesListed([MakeService("a", 1)]), new EndpointSlicesListed([MakeSlice("a", "10.244.0.1")]));
+        ServiceProxy proxy = await RunAsync(
+            new ServicesListed([MakeService("a", 1)]), new EndpointSlicesListed([MakeSlice("a", "10.244.0.1")]));
 
         Assert.True(proxy.Synchronized.IsCompletedSuccessfully);
         (ServiceKey key, ServiceValue value) = Assert.Single(_store.Content.Services);
@@ -46,7 +47,9 @@ public sealed class ServiceProxyTests : IProblemSink
     [Fact]
     public async Task Restart_ServiceWentMeanwhile_ItIsPruned()
     {
-        await RunAsync(new ServicesListed([MakeService("a", 1), MakeService("b", 2)]), new EndpointSlicesListed([MakeSlice("a", "10.244.0.1")]));
+        await RunAsync(
+            new ServicesListed([MakeService("a", 1), MakeService("b", 2)]),
+            new EndpointSlicesListed([MakeSlice("a", "10.244.0.1")]));
         await RunAsync(new ServicesListed([MakeService("b", 2)]), new EndpointSlicesListed([]));
 
         Assert.Equal("10.96.0.2", Assert.Single(_store.Content.Services).Key.Address.Value.ToString());
@@ -93,7 +96,8 @@ public sealed class ServiceProxyTests : IProblemSink
     public async Task WriteRefused_MapsAreReadAndMadeRight()
     {
         _store.Refusals = 1;
-        ServiceProxy proxy = await RunAsync(new ServicesListed([MakeService("a", 1)]), new EndpointSlicesListed([MakeSlice("a", "10.244.0.1")]));
+        ServiceProxy proxy = await RunAsync(
+            new ServicesListed([MakeService("a", 1)]), new EndpointSlicesListed([MakeSlice("a", "10.244.0.1")]));
 
         Assert.True(proxy.Synchronized.IsCompletedSuccessfully);
         Assert.Single(_store.Content.Services);
