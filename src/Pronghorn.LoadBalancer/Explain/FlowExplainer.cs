@@ -51,7 +51,7 @@ public sealed partial class FlowExplainer
         return explanation with
         {
             Port = verdict.Port!.Name.Port,
-            Frontend = verdict.Frontend.Kind.ToString(),
+            Frontend = NameOf(verdict.Frontend.Kind),
             FrontendAddress = AddressOf(verdict.Frontend),
             Reasons = ReasonsOf(service.Settings, selection, verdict, flow),
             Backends = [.. verdict.Backends.Select(backend => Flow.Text(backend.Address, backend.Port))],
@@ -63,6 +63,13 @@ public sealed partial class FlowExplainer
 
     private static string Lower<TEnum>(TEnum value)
         where TEnum : struct, Enum => value.ToString().ToLowerInvariant();
+
+    private static string NameOf(FrontendKind kind) => kind switch
+    {
+        FrontendKind.ClusterIp => "ClusterIP",
+        FrontendKind.ExternalIp => "ExternalIP",
+        _ => kind.ToString(),
+    };
 
     private static string AddressOf(Frontend frontend) => frontend.Kind == FrontendKind.NodePort
         ? $"*:{frontend.Key.Port}" : Flow.Text(frontend.Key.Address, frontend.Key.Port);

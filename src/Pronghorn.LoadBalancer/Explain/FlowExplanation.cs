@@ -31,7 +31,7 @@ public sealed record FlowExplanation
     /// <summary>Name of the service's port; may be empty.</summary>
     public string? Port { get; init; }
 
-    /// <summary>ClusterIp, NodePort, LoadBalancer or ExternalIp; null if the flow is for no service.</summary>
+    /// <summary>ClusterIP, NodePort, LoadBalancer or ExternalIP; null if the flow is for no service.</summary>
     public string? Frontend { get; init; }
 
     /// <summary>Address and port of the frontend; for a node port the port alone, as "*:30080".</summary>

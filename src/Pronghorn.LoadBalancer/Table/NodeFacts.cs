@@ -14,6 +14,8 @@ public sealed record NodeFacts
     /// <summary>The label of a node that names its zone.</summary>
     public const string ZoneLabel = "topology.kubernetes.io/zone";
 
+    private const uint Ipv4Loopback = 0x7F000001;
+
     /// <summary>Its name in the cluster; endpoints with it are local.</summary>
     public required string Name { get; init; }
 
@@ -87,7 +89,7 @@ public sealed record NodeFacts
 
     /// <summary>
     /// Whether node ports are served on an address. Ranges of one family say nothing of the other. ::1 never serves any: IPv6 has no
-    /// way to send from the loopback address to elsewhere, so kube-proxy does not either.
+    /// way to send from the loopback address to elsewhere, so kube-proxy does not either. All of 127.0.0.0/8 is as 127.0.0.1 is.
     /// </summary>
     public bool ServesNodePortsOn(IpAddress address)
     {
@@ -97,7 +99,8 @@ public sealed record NodeFacts
         }
 
         AddressRange[] ranges = [.. NodePortRanges.Where(range => range.Address.IsIpv4 == address.IsIpv4)];
-        return ranges.Length == 0 || ranges.Any(range => range.Contains(address));
+        IpAddress asked = address.IsLoopback ? IpAddress.FromIpv4(Ipv4Loopback) : address;
+        return ranges.Length == 0 || ranges.Any(range => range.Contains(asked));
     }
 
     private static IEnumerable<AddressRange> ReadRanges(IReadOnlyList<string>? texts)

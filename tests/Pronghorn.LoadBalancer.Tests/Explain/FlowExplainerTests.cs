@@ -76,10 +76,12 @@ public sealed class FlowExplainerTests
     [Fact]
     public void EndpointOfAnotherZone_IsToldToBe()
     {
-        FlowExplanation told = Explain("10.9.9.9 -> 172.30.0.1:80", new ServiceSpec(), "10.0.1.1 forzone=a", "10.0.1.2 forzone=b forzone=c");
+        FlowExplanation told = Explain(
+            "10.9.9.9 -> 172.30.0.1:80", new ServiceSpec(), "10.0.1.1 forzone=a", "10.0.1.2 forzone=b forzone=c");
 
         Assert.Contains("hints narrow them to those for zone a", told.Reasons[1], StringComparison.Ordinal);
         Assert.Equal("ready, node not known, meant for zone b, c", told.Endpoints[1].Reason);
+        Assert.Equal("ClusterIP", told.Frontend);
     }
 
     [Fact]

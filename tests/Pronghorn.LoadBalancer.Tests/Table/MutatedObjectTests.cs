@@ -21,7 +21,8 @@ public sealed class MutatedObjectTests
         {"kind":"Service","metadata":{"namespace":"shop","name":"cart","uid":"u","creationTimestamp":"2026-01-01T00:00:00Z",
         "labels":{"app":"cart"},"annotations":{"pronghorn.io/algorithm":"maglev","pronghorn.io/forwarding-mode":"dsr"}},
         "spec":{"type":"LoadBalancer","clusterIP":"172.30.0.1","clusterIPs":["172.30.0.1","fd00:172::1"],"ipFamilies":["IPv4","IPv6"],
-        "externalIPs":["198.51.100.1","2001:db8::9"],"sessionAffinity":"ClientIP","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":60}},
+        "externalIPs":["198.51.100.1","2001:db8::9"],
+        "sessionAffinity":"ClientIP","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":60}},
         "externalTrafficPolicy":"Local","internalTrafficPolicy":"Local","healthCheckNodePort":31000,"trafficDistribution":"PreferSameNode",
         "loadBalancerSourceRanges":["192.0.2.0/24","192.168.0.0/16"],"publishNotReadyAddresses":false,
         "ports":[{"name":"http","protocol":"TCP","port":80,"targetPort":"web","nodePort":30080},{"name":"dns","protocol":"UDP","port":53}]},
@@ -37,9 +38,11 @@ public sealed class MutatedObjectTests
 
     private static readonly string[] s_oddities =
     [
-        "null", "0", "1", "-1", "70000", "1e9", "99999999999999", "true", "\"\"", "\"None\"", "\"Local\"", "\"Cluster\"", "\"TCP\"", "\"x\"",
-        "\"IPv6\"", "\"0.0.0.0\"", "\"::\"", "\"10.0.0.1/0\"", "\"::/0\"", "\"fe80::1%eth0\"", "\"::ffff:10.0.0.1\"", "\"ExternalName\"",
-        "\"NodePort\"", "\"PreferClose\"", "\"2001:db8::77\"", "\"172.30.0.1\"", "[]", "{}", "[null]", "[\"\"]", "[{}]", "[[]]", "{\"a\":null}",
+        "null", "0", "1", "-1", "70000", "1e9", "99999999999999", "true", "\"\"", "\"None\"", "\"Local\"", "\"Cluster\"", "\"TCP\"",
+        "\"x\"", "\"IPv6\"", "\"0.0.0.0\"", "\"::\"", "\"10.0.0.1/0\"",
+        "\"::/0\"", "\"fe80::1%eth0\"", "\"::ffff:10.0.0.1\"", "\"ExternalName\"",
+        "\"NodePort\"", "\"PreferClose\"", "\"2001:db8::77\"", "\"172.30.0.1\"",
+        "[]", "{}", "[null]", "[\"\"]", "[{}]", "[[]]", "{\"a\":null}",
     ];
 
     /// <summary>Seeds; a failure names its own.</summary>

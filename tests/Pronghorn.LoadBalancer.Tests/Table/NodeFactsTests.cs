@@ -43,6 +43,8 @@ public sealed class NodeFactsTests
     [InlineData("192.168.0.0/24 127.0.0.0/8", true, "192.168.0.2 127.0.0.1 127.0.0.9 2001:db8::1")]
     [InlineData("192.168.0.0/24 127.0.0.0/8", false, "192.168.0.2 2001:db8::1")]
     [InlineData("192.168.0.0/24 2001:db9::/32", true, "192.168.0.2")]
+    [InlineData("127.0.0.1/32", true, "127.0.0.1 127.0.0.9 2001:db8::1")]
+    [InlineData("127.0.0.8/29", true, "2001:db8::1")]
     [InlineData("::1/128", true, "192.168.0.2 192.168.1.2 127.0.0.1 127.0.0.9")]
     public void NodePorts_AreServedOnAddressesInTheRangesOfTheirFamily(string ranges, bool localhost, string expected)
     {
