@@ -34,10 +34,13 @@ public interface IStackDriver
     int Poll(Instant now);
 
     /// <summary>When the driver itself wants to be polled, beside the stack's own deadline.</summary>
-    Instant NextDeadline => Instant.Never;
+    /// <param name="activity">A number that has grown whenever a call or a timer may have changed a socket.</param>
+    Instant NextDeadline(long activity) => Instant.Never;
 
     /// <summary>The program is about to sleep until something arrives.</summary>
-    void BeforeSleep(Instant now);
+    /// <param name="now">The time.</param>
+    /// <param name="activity">As for <see cref="NextDeadline"/>.</param>
+    void BeforeSleep(Instant now, long activity);
 
     /// <summary>The program ends.</summary>
     void Finish();

@@ -44,6 +44,7 @@ public sealed partial class SocketLayer
             return (_tcp.GetReadiness(socket.Id) & Readiness.In) != 0 ? 0 : WouldBlock(socket, flags);
         }
 
+        _activity++;
         ReceiveFlags how = (flags & MessageFlags.Peek) != 0 ? ReceiveFlags.Peek : ReceiveFlags.None;
         int taken = _tcp.Receive(socket.Id, destination, how, _now, out TcpError error);
         if (taken > 0 || error == TcpError.None)
@@ -93,6 +94,7 @@ public sealed partial class SocketLayer
             return -Error.NotSupported;
         }
 
+        _activity++;
         _now = _kernel.Now;
         SendFlags how = (flags & MessageFlags.More) != 0 ? SendFlags.More : SendFlags.None;
         int taken = _tcp.Send(socket.Id, data, how, _now, out TcpError error);
@@ -156,6 +158,7 @@ public sealed partial class SocketLayer
             return -Error.Again;
         }
 
+        _activity++;
         Span<byte> scratch = stackalloc byte[2048];
         long total = 0;
         while (total < length)

@@ -111,7 +111,7 @@ public sealed partial class SocketLayer
             if (change > 0)
             {
                 AddDevice(ref set);
-                _driver.BeforeSleep(_now);
+                _driver.BeforeSleep(_now, _activity);
             }
         }
     }

@@ -218,6 +218,7 @@ public sealed partial class SocketLayer
         }
 
         ref SocketRecord socket = ref _sockets[index];
+        _activity++;
         _now = _kernel.Now;
         if (socket.Kind == SocketKind.Listener)
         {
@@ -282,6 +283,7 @@ public sealed partial class SocketLayer
         }
 
         ref SocketRecord socket = ref _sockets[index];
+        _activity++;
         if (socket.References == 1)
         {
             _now = _kernel.Now;
@@ -379,6 +381,7 @@ public sealed partial class SocketLayer
 
     private int StartListening(int index, ref SocketRecord socket, in IpAddress address, ushort port, int backlog)
     {
+        _activity++;
         int id = _tcp.Listen(address, port, backlog, index, socket.Settings, out TcpError error);
         if (id == 0)
         {
@@ -453,6 +456,7 @@ public sealed partial class SocketLayer
             socket.OwnedPort = localPort;
         }
 
+        _activity++;
         _now = _kernel.Now;
         int id = _tcp.Connect(source, localPort, remote, port, index, socket.Settings, _now, out TcpError error);
         if (id == 0)
@@ -549,6 +553,7 @@ public sealed partial class SocketLayer
             return -Error.NoMemory;
         }
 
+        _activity++;
         _tcp.TryAccept(listener.Id, out int connection);
         ref SocketRecord socket = ref _sockets[index];
         socket.Kind = SocketKind.Connection;

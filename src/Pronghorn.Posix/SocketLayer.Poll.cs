@@ -56,7 +56,7 @@ public sealed partial class SocketLayer
     {
         if (change > 0)
         {
-            _driver.BeforeSleep(_now);
+            _driver.BeforeSleep(_now, _activity);
 
             // Beyond the limit a sleeper still wakes by the device or its time.
             if (_sleepers < MostSleepers)

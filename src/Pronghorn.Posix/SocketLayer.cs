@@ -57,6 +57,9 @@ public sealed partial class SocketLayer : IDisposable
     private Instant _polledAt;
     private int _placeholder = -1;
 
+    // Grows with every call and timer that may change what the statistics say of a socket.
+    private long _activity;
+
     /// <summary>Makes a layer without sockets.</summary>
     /// <param name="kernel">The kernel's side.</param>
     /// <param name="driver">The stack's side.</param>
@@ -97,6 +100,7 @@ public sealed partial class SocketLayer : IDisposable
         _now = now;
         _polledAt = now;
         round.Now = now;
+        _activity += _stack.NextDeadline <= now ? 1 : 0;
         round.Received = _driver.Poll(now);
         round.Events = _tcp.HasEvents ? DispatchEvents() : 0;
         _dispatched += (uint)round.Events;
@@ -109,7 +113,7 @@ public sealed partial class SocketLayer : IDisposable
             _flushAgain = _driver.HasPending ? now + s_flushPause : now;
         }
 
-        round.NextDeadline = Instant.Earlier(_stack.NextDeadline, _driver.NextDeadline);
+        round.NextDeadline = Instant.Earlier(_stack.NextDeadline, _driver.NextDeadline(_activity));
         if (_driver.HasPending)
         {
             // The device did not take everything: try again soon, whatever else happens.

@@ -7,6 +7,7 @@ using System.Text;
 using Pronghorn.Devices;
 using Pronghorn.Posix;
 using Pronghorn.Runtime;
+using Pronghorn.Runtime.Statistics;
 using Pronghorn.Wire;
 
 namespace Pronghorn.Preload;
@@ -43,10 +44,19 @@ internal static unsafe class Core
 
         request->WaitDescriptors[0] = shard.Device.FileDescriptor;
         request->WaitDescriptors[1] = shard.Mirror.FileDescriptor;
+        StatisticsPublisher? statistics = StatisticsPublisher.Create(shard, request->Counters, out string reason);
+        if (statistics is null)
+        {
+            Fail(
+                request,
+                $"this program shows in no statistics ({reason})",
+                "Run one program as root, which makes " + StatisticsPage.Directory + " for all, or set XDG_RUNTIME_DIR.");
+        }
+
         request->HeldCount = shard.GetDescriptors(new Span<int>(request->Held, Abi.MostHeld));
         var layer = new SocketLayer(
             new PreloadKernel(*request->Kernel),
-            new ShardDriver(shard, StatisticsPublisher.Create(shard, request->Counters)),
+            new ShardDriver(shard, statistics),
             request->Descriptors,
             new ReadOnlySpan<int>(request->WaitDescriptors, 2),
             request->InternalData);

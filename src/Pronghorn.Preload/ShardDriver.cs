@@ -38,9 +38,9 @@ internal sealed class ShardDriver : IStackDriver
         return _shard.Poll(now);
     }
 
-    public Instant NextDeadline => _statistics?.NextDeadline ?? Instant.Never;
+    public Instant NextDeadline(long activity) => _statistics?.NextDeadline(activity) ?? Instant.Never;
 
-    public void BeforeSleep(Instant now) => _statistics?.BeforeSleep(now);
+    public void BeforeSleep(Instant now, long activity) => _statistics?.BeforeSleep(now, activity);
 
     public void Finish()
     {

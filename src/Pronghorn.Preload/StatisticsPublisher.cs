@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Globalization;
 using System.Collections.Generic;
 using Pronghorn.Devices;
 using Pronghorn.Linux.Bpf;
@@ -44,7 +45,8 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
     private readonly int _firstSteering;
     private readonly int _firstDevice;
     private Instant _idleDue;
-    private long _framesWritten = -1;
+    private long _activity;
+    private long _written = -1;
 
     private StatisticsPublisher(Shard shard, StatisticsWriter writer, long* preload)
     {
@@ -57,12 +59,32 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
     }
 
     /// <summary>Makes the page of this process; null where it cannot be made, which is no reason not to run.</summary>
-    public static StatisticsPublisher? Create(Shard shard, long* preload) =>
-        StatisticsWriter.Create(
-            StatisticsPage.Directory, Environment.ProcessId, shard.InterfaceId, out StatisticsWriter? writer) == 0
-            && writer is not null
-            ? new StatisticsPublisher(shard, writer, preload)
-            : null;
+    /// <param name="shard">What the page shows.</param>
+    /// <param name="preload">The library's counters.</param>
+    /// <param name="reason">Where it was tried, and why it failed.</param>
+    public static StatisticsPublisher? Create(Shard shard, long* preload, out string reason)
+    {
+        reason = "";
+        foreach (string place in StatisticsPlaces.ForWriting())
+        {
+            int error = StatisticsWriter.Create(
+                place, Environment.ProcessId, shard.InterfaceId, out StatisticsWriter? writer);
+            if (error == 0 && writer is not null)
+            {
+                return new StatisticsPublisher(shard, writer, preload);
+            }
+
+            string why = error switch
+            {
+                -Errno.AccessDenied or -Errno.OperationNotPermitted => "permission denied",
+                -Errno.NoEntry => "its parent does not exist",
+                _ => "error " + (-error).ToString(CultureInfo.InvariantCulture),
+            };
+            reason += (reason.Length > 0 ? ", " : "") + place + ": " + why;
+        }
+
+        return null;
+    }
 
     /// <summary>Writes when a reader asks.</summary>
     public void Poll(Instant now)
@@ -74,18 +96,25 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
     }
 
     /// <summary>The program goes to sleep and could not answer a reader until it wakes.</summary>
-    public void BeforeSleep(Instant now)
+    public void BeforeSleep(Instant now, long activity)
     {
-        if (now >= _idleDue && Frames != _framesWritten)
+        _activity = activity;
+        if (now >= _idleDue && Stamp != _written)
         {
             Write(now);
         }
     }
 
     /// <summary>When a program that goes idle has to wake once, so that the page shows how it ended up.</summary>
-    public Instant NextDeadline => Frames == _framesWritten ? Instant.Never : _idleDue;
+    public Instant NextDeadline(long activity)
+    {
+        _activity = activity;
+        return Stamp == _written ? Instant.Never : _idleDue;
+    }
 
-    private long Frames => _shard.Stack.Counters[Counter.FramesIn] + _shard.Stack.Counters[Counter.FramesOut];
+    // Differs when there is something that the page does not show: all of it only grows.
+    private long Stamp =>
+        _activity + _shard.Stack.Counters[Counter.FramesIn] + _shard.Stack.Counters[Counter.FramesOut];
 
     /// <inheritdoc/>
     public void Dispose() => _writer.Dispose();
@@ -105,7 +134,7 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
     private void Write(Instant now)
     {
         _idleDue = now + s_idleInterval;
-        _framesWritten = Frames;
+        _written = Stamp;
         for (int i = 0; i < s_preloadNames.Length; i++)
         {
             _writer.Set(_firstPreload + i, _preload[i]);

@@ -67,6 +67,9 @@ internal sealed class MemoryDriver : IStackDriver, IDisposable
 
     public int Sleeps { get; private set; }
 
+    /// <summary>What the layer said when the program last went to sleep.</summary>
+    public long Activity { get; private set; }
+
     public bool IsFinished { get; private set; }
 
     public Instant NextArrival => _arriving.TryPeek(out (byte[] Bytes, int Length, Instant Time) first) ? first.Time : Instant.Never;
@@ -115,7 +118,11 @@ internal sealed class MemoryDriver : IStackDriver, IDisposable
         return count;
     }
 
-    public void BeforeSleep(Instant now) => Sleeps++;
+    public void BeforeSleep(Instant now, long activity)
+    {
+        Sleeps++;
+        Activity = activity;
+    }
 
     public void Finish() => IsFinished = true;
 

@@ -57,7 +57,7 @@ internal sealed class BenchmarkNetwork : IDisposable
     public void Dispose()
     {
         TwoHosts.Remove(_name);
-        StatisticsDirectory.RemoveStale(StatisticsPage.Directory);
+        StatisticsDirectory.RemoveStale();
     }
 
     private List<string> Enter(

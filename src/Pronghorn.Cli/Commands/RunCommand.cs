@@ -75,7 +75,7 @@ internal static class RunCommand
             return ExitStatus.Done;
         }
 
-        StatisticsDirectory.RemoveStale(StatisticsPage.Directory);
+        StatisticsDirectory.RemoveStale();
         int error = ProcessImage.Replace(path, words, Merge(variables));
         throw new CommandException($"{path} cannot be executed: error {-error} (errno(3))");
     }

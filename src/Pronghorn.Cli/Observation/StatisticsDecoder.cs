@@ -34,16 +34,30 @@ internal static class StatisticsDecoder
 
         using (reader)
         {
-            bool fresh = WaitForAnswer(reader);
+            if (!ProcessOwner.MayKeepPage(pid, reader.Owner))
+            {
+                Terminal.Note($"{path} belongs to user {reader.Owner}, who does not run process {pid}: not shown");
+                return null;
+            }
+
+            bool fresh = reader.CanRequest && WaitForAnswer(reader);
             if (!reader.TryRead(out StatisticsHeader header, out StatisticsCounter[] counters, out StatisticsRow[] rows))
             {
                 Terminal.Note($"{path}: its owner died while it wrote");
                 return null;
             }
 
+            if (header.ProcessId != pid)
+            {
+                Terminal.Note($"{path} is the page of process {header.ProcessId}, not of {pid}: not shown");
+                return null;
+            }
+
             if (!fresh)
             {
-                Terminal.Note($"{program} (pid {pid}) is idle or stopped: this is what it last said");
+                Terminal.Note(reader.CanRequest
+                    ? $"{program} (pid {pid}) is idle or stopped: this is what it last said"
+                    : $"{program} (pid {pid}) is another user's and is not asked: this is what it last said");
             }
 
             if (header.SocketCount > header.RowCount)

@@ -15,20 +15,33 @@ internal static class StatisticsDirectory
     /// <param name="wanted">One process, or null for all.</param>
     internal static IReadOnlyList<ProcessSnapshot> Read(int? wanted)
     {
-        RemoveStale(StatisticsPage.Directory);
+        IReadOnlyList<string> places = StatisticsPlaces.ForReading();
         List<ProcessSnapshot> found = [];
-        foreach (int pid in ProcessIds(StatisticsPage.Directory).Where(pid => wanted is null || pid == wanted))
+        foreach (string place in places)
         {
-            string? program = ProgramName(pid);
-            if (program is not null && StatisticsDecoder.TryRead(StatisticsPage.Directory, pid, program) is ProcessSnapshot snapshot)
+            RemoveStale(place);
+            foreach (int pid in ProcessIds(place).Where(pid => wanted is null || pid == wanted))
             {
-                found.Add(snapshot);
+                string? program = ProgramName(pid);
+                if (program is not null && StatisticsDecoder.TryRead(place, pid, program) is ProcessSnapshot snapshot)
+                {
+                    found.Add(snapshot);
+                }
             }
         }
 
         return wanted is null || found.Count > 0
             ? found
-            : throw new CommandException($"process {wanted} is not on the stack: it has no page in {StatisticsPage.Directory}");
+            : throw new CommandException($"process {wanted} is not on the stack: it has no page in {string.Join(" or ", places)}");
+    }
+
+    /// <summary>Removes the pages of killed programs wherever this user's or, for root, anybody's may be.</summary>
+    internal static void RemoveStale()
+    {
+        foreach (string place in StatisticsPlaces.ForReading())
+        {
+            RemoveStale(place);
+        }
     }
 
     /// <summary>Removes the pages of a directory whose owners were killed before they could.</summary>
@@ -55,11 +68,24 @@ internal static class StatisticsDirectory
             return [];
         }
 
-        return Directory.EnumerateFiles(directory)
+        return FilesOf(directory)
             .Select(file => int.TryParse(
                 Path.GetFileName(file), NumberStyles.None, CultureInfo.InvariantCulture, out int pid) ? pid : 0)
             .Where(pid => pid > 0)
             .Order();
+    }
+
+    private static string[] FilesOf(string directory)
+    {
+        try
+        {
+            return Directory.GetFiles(directory);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // Another user's own, or gone meanwhile.
+            return [];
+        }
     }
 
     private static string? ProgramName(int pid)

@@ -32,6 +32,35 @@ public struct ResourceLimit
     public ulong Hard;
 }
 
+/// <summary>struct statx (statx(2)), which is the same on every architecture; only what is looked at.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 256)]
+internal struct FileStatus
+{
+    private const int TypeMask = 0xf000; // S_IFMT
+
+    [FieldOffset(16)]
+    public uint Links;
+
+    [FieldOffset(20)]
+    public uint Owner;
+
+    [FieldOffset(28)]
+    public ushort Mode;
+
+    [FieldOffset(40)]
+    public ulong Size;
+
+    public readonly bool IsRegular => (Mode & TypeMask) == 0x8000;
+
+    public readonly bool IsDirectory => (Mode & TypeMask) == 0x4000;
+
+    /// <summary>Whether its group or everybody may change it.</summary>
+    public readonly bool IsWritableByOthers => (Mode & 0x12) != 0; // S_IWGRP, S_IWOTH
+
+    /// <summary>In such a directory only a file's owner may remove or replace it (S_ISVTX).</summary>
+    public readonly bool IsSticky => (Mode & 0x200) != 0;
+}
+
 /// <summary>struct timespec.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct TimeSpecification

@@ -19,7 +19,10 @@ public static class StatisticsPage
     /// <summary>Version of the layout.</summary>
     public const uint Version = 1;
 
-    /// <summary>Where pages are kept, one for each process, named by its id.</summary>
+    /// <summary>
+    /// Where pages are kept, one for each process, named by its id. Where a program may not write there, it keeps its page
+    /// in its user's directory (<see cref="StatisticsPlaces"/>).
+    /// </summary>
     public const string Directory = "/run/pronghorn";
 
     /// <summary>Bytes of a counter's name, zero-padded ASCII.</summary>

@@ -11,61 +11,73 @@ namespace Pronghorn.Runtime.Statistics;
 /// <summary>Reads another process's page. What is there is checked, not believed: the owner may be anything.</summary>
 public sealed class StatisticsReader : IDisposable
 {
-    private readonly SharedPage _page;
+    private const int Attempts = 1000;
+    private static readonly int s_requestOffset = (int)Marshal.OffsetOf<StatisticsHeader>(nameof(StatisticsHeader.Request));
 
-    private StatisticsReader(SharedPage page) => _page = page;
+    private readonly SharedFile _file;
 
-    private ref StatisticsHeader Header => ref MemoryMarshal.AsRef<StatisticsHeader>(_page.Bytes);
+    private StatisticsReader(SharedFile file) => _file = file;
+
+    /// <summary>The user that the page belongs to. Whoever reads it for a process compares it with the process's.</summary>
+    public uint Owner => _file.Owner;
+
+    /// <summary>Whether this process may ask the owner for fresh content.</summary>
+    public bool CanRequest => _file.CanWrite;
 
     /// <summary>Opens a page.</summary>
-    /// <returns>0; a negative error number of open(2); or -EPROTO (-71) when it is not a page of this version.</returns>
+    /// <returns>
+    /// 0; a negative error number of <see cref="SharedFile.Open"/>; or -EPROTO (-71) when it is not a page of this version.
+    /// </returns>
     public static int Open(string path, out StatisticsReader? reader)
     {
         const int ProtocolError = -71;
         reader = null;
-        int result = SharedPage.Open(path, out SharedPage? page);
-        if (result < 0 || page == null)
+        int result = SharedFile.Open(path, out SharedFile? file);
+        if (result < 0 || file == null)
         {
             return result;
         }
 
-        // The length first: a shorter file has no header to look at.
-        StatisticsHeader header = default;
-        if (page.Length < StatisticsWriter.PageLength
-            || !MemoryMarshal.TryRead(page.Bytes, out header) || header.Magic != StatisticsPage.Magic
-            || header.Version != StatisticsPage.Version)
+        var made = new StatisticsReader(file);
+        if (file.Length != StatisticsWriter.PageLength || !made.TryReadHeader(out StatisticsHeader header)
+            || header.Magic != StatisticsPage.Magic || header.Version != StatisticsPage.Version)
         {
-            page.Dispose();
+            made.Dispose();
             return ProtocolError;
         }
 
-        reader = new StatisticsReader(page);
+        reader = made;
         return 0;
     }
 
     /// <summary>Asks the owner for fresh content.</summary>
-    /// <returns>What <see cref="IsAnswered"/> takes.</returns>
-    public uint Request() => Interlocked.Increment(ref Header.Request);
+    /// <returns>What <see cref="IsAnswered"/> takes. Of two readers at once, one answer serves both.</returns>
+    public uint Request()
+    {
+        _ = TryReadHeader(out StatisticsHeader header);
+        uint request = header.Request + 1;
+        _ = _file.TryWrite(s_requestOffset, MemoryMarshal.AsBytes(new ReadOnlySpan<uint>(in request)));
+        return request;
+    }
 
     /// <summary>Whether the owner has answered a request. An idle program answers when it next runs or is about to sleep.</summary>
-    public bool IsAnswered(uint request) => (int)(Volatile.Read(ref Header.Answered) - request) >= 0;
+    public bool IsAnswered(uint request) =>
+        TryReadHeader(out StatisticsHeader header) && (int)(header.Answered - request) >= 0;
 
     /// <summary>Copies the content as it was at one moment.</summary>
-    /// <returns>False when the owner kept writing, or died while it wrote.</returns>
+    /// <returns>False when the owner kept writing, died while it wrote, or cut the page short.</returns>
     public bool TryRead(out StatisticsHeader header, out StatisticsCounter[] counters, out StatisticsRow[] rows)
     {
-        for (int attempt = 0; attempt < 1000; attempt++)
+        for (int attempt = 0; attempt < Attempts && TryReadHeader(out header); attempt++)
         {
-            uint before = Volatile.Read(ref Header.Sequence);
-            if ((before & 1) == 0)
+            if ((header.Sequence & 1) == 0)
             {
-                header = Header;
-                counters = Copy<StatisticsCounter>(
-                    Unsafe.SizeOf<StatisticsHeader>(), Math.Clamp(header.CounterCount, 0, StatisticsPage.MaximumCounters));
-                rows = Copy<StatisticsRow>(
-                    StatisticsWriter.RowsOffset, Math.Clamp(header.RowCount, 0, StatisticsPage.MaximumRows));
-                Interlocked.MemoryBarrier();
-                if (Volatile.Read(ref Header.Sequence) == before)
+                counters = new StatisticsCounter[Math.Clamp(header.CounterCount, 0, StatisticsPage.MaximumCounters)];
+                rows = new StatisticsRow[Math.Clamp(header.RowCount, 0, StatisticsPage.MaximumRows)];
+                bool whole = _file.TryRead(Unsafe.SizeOf<StatisticsHeader>(), MemoryMarshal.AsBytes(counters.AsSpan()))
+                    && _file.TryRead(StatisticsWriter.RowsOffset, MemoryMarshal.AsBytes(rows.AsSpan()))
+                    && TryReadHeader(out StatisticsHeader after) && after.Sequence == header.Sequence;
+                if (whole)
                 {
                     return true;
                 }
@@ -80,18 +92,28 @@ public sealed class StatisticsReader : IDisposable
         return false;
     }
 
-    /// <summary>A counter's name as text.</summary>
+    /// <summary>A counter's name as text: what no name of a counter contains, such as a terminal's escapes, shows as '?'.</summary>
     public static string NameOf(in StatisticsCounter counter)
     {
-        ReadOnlySpan<byte> bytes = counter.Name;
+        Span<byte> bytes = stackalloc byte[StatisticsPage.NameLength];
+        ((ReadOnlySpan<byte>)counter.Name).CopyTo(bytes);
         int end = bytes.IndexOf((byte)0);
-        return Encoding.ASCII.GetString(end < 0 ? bytes : bytes[..end]);
+        bytes = end < 0 ? bytes : bytes[..end];
+        foreach (ref byte one in bytes)
+        {
+            bool usual = one is (>= (byte)'a' and <= (byte)'z') or (>= (byte)'0' and <= (byte)'9') or (byte)'_';
+            one = usual ? one : (byte)'?';
+        }
+
+        return Encoding.ASCII.GetString(bytes);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _page.Dispose();
+    public void Dispose() => _file.Dispose();
 
-    private T[] Copy<T>(int offset, int count)
-        where T : unmanaged =>
-        MemoryMarshal.Cast<byte, T>(_page.Bytes[offset..])[..count].ToArray();
+    private bool TryReadHeader(out StatisticsHeader header)
+    {
+        header = default;
+        return _file.TryRead(0, MemoryMarshal.AsBytes(new Span<StatisticsHeader>(ref header)));
+    }
 }

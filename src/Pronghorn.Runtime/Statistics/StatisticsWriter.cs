@@ -61,7 +61,8 @@ public sealed class StatisticsWriter : IDisposable
     public static int Create(string directory, int processId, int interfaceId, out StatisticsWriter? writer)
     {
         string path = directory + "/" + processId.ToString(CultureInfo.InvariantCulture);
-        int result = SharedPage.Create(path, PageLength, out SharedPage? page);
+        int mode = directory == StatisticsPage.Directory ? StatisticsPlaces.SharedMode : StatisticsPlaces.OwnMode;
+        int result = SharedPage.Create(path, PageLength, mode, out SharedPage? page);
         writer = result == 0 && page != null ? new StatisticsWriter(page, processId, interfaceId) : null;
         return result;
     }
