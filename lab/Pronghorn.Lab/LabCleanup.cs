@@ -3,21 +3,22 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using System.Runtime.InteropServices;
 using System.Threading;
 
 namespace Pronghorn.Lab;
 
 /// <summary>
-/// Sees to it that no namespace outlives its maker: names carry the maker's process id, so that whoever comes next can tell
-/// what a killed process left.
+/// Sees to it that no namespace or control group outlives its maker: names carry the maker's process id, so that whoever comes
+/// next can tell what a killed process left.
 /// </summary>
 public static class LabCleanup
 {
     private const string NameStart = "ph";
 
     private static readonly Lock s_lock = new();
-    private static readonly List<NetworkNamespace> s_namespaces = [];
+    private static readonly List<IDisposable> s_made = [];
     private static readonly List<PosixSignalRegistration> s_signals = [];
     private static int s_lastPrefix;
 
@@ -28,7 +29,7 @@ public static class LabCleanup
         return string.Create(CultureInfo.InvariantCulture, $"{NameStart}{Environment.ProcessId}n{number}");
     }
 
-    /// <summary>Removes the namespaces whose makers are dead. Returns their names.</summary>
+    /// <summary>Removes the namespaces and control groups whose makers are dead. Returns their names.</summary>
     public static IReadOnlyList<string> RemoveStale()
     {
         List<string> removed = [];
@@ -38,6 +39,15 @@ public static class LabCleanup
             if (TryGetMaker(name, out int maker) && !Directory.Exists($"/proc/{maker}"))
             {
                 NetworkNamespace.Remove(name);
+                removed.Add(name);
+            }
+        }
+
+        foreach (string name in ControlGroup.List())
+        {
+            if (TryGetMaker(name, out int maker) && !Directory.Exists($"/proc/{maker}"))
+            {
+                ControlGroup.Remove(name);
                 removed.Add(name);
             }
         }
@@ -60,7 +70,7 @@ public static class LabCleanup
                 out processId);
     }
 
-    internal static void Register(NetworkNamespace created)
+    internal static void Register(IDisposable created)
     {
         lock (s_lock)
         {
@@ -76,28 +86,29 @@ public static class LabCleanup
                 }
             }
 
-            s_namespaces.Add(created);
+            s_made.Add(created);
         }
     }
 
-    /// <summary>Returns whether the namespace was still registered, and so is the caller's to remove.</summary>
-    internal static bool Unregister(NetworkNamespace disposed)
+    /// <summary>Returns whether it was still registered, and so is the caller's to remove.</summary>
+    internal static bool Unregister(IDisposable disposed)
     {
         lock (s_lock)
         {
-            return s_namespaces.Remove(disposed);
+            return s_made.Remove(disposed);
         }
     }
 
     private static void RemoveAll()
     {
-        NetworkNamespace[] left;
+        IDisposable[] left;
         lock (s_lock)
         {
-            left = [.. s_namespaces];
+            // The last first: groups are made before the namespaces whose processes are in them.
+            left = [.. Enumerable.Reverse(s_made)];
         }
 
-        foreach (NetworkNamespace item in left)
+        foreach (IDisposable item in left)
         {
             item.Dispose();
         }
