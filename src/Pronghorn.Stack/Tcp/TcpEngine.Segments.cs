@@ -282,7 +282,10 @@ public sealed partial class TcpEngine
 
     private PathStatus FindPath(ref TransmissionControlBlock tcb)
     {
-        PathResult path = _stack.ResolvePath(tcb.Remote, tcb.InterfaceId, _now);
+        // An address that the host has lost may be another's by now (Linux: no route from a source that is not local).
+        PathResult path = _stack.Interfaces.IsLocal(tcb.Local)
+            ? _stack.ResolvePath(tcb.Remote, tcb.InterfaceId, _now)
+            : new PathResult(PathStatus.NoRoute, tcb.InterfaceId, default);
         if (path.Status == PathStatus.Resolved)
         {
             tcb.InterfaceId = path.InterfaceId;

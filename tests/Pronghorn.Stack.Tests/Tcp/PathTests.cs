@@ -237,6 +237,21 @@ public sealed class PathTests
         Assert.False(net.Stack.Neighbors.TryDequeueRequest(out _, out _));
     }
 
+    [Fact]
+    public void OwnAddressLost_ComesBack_NothingLeavesInBetweenAndAllGoesAtOnce()
+    {
+        using TcpFixture net = new TcpFixture().Accept();
+        net.Send(Mss);
+        net.ExpectAll();
+        net.Stack.Interfaces.RemoveAddress(TcpFixture.InterfaceId, TcpFixture.OurAddress);
+        net.Send(Mss);
+        net.Advance(10_000);
+        net.ExpectNothing();
+        net.Stack.Interfaces.AddAddress(TcpFixture.InterfaceId, TcpFixture.OurAddress, 24);
+        Assert.Equal([0, Mss], net.ExpectAll().Select(segment => segment.Seq));
+        Assert.Equal(TcpState.Established, net.State);
+    }
+
     private static TcpFixture ConnectToStranger()
     {
         var net = new TcpFixture(knowPeer: false) { LocalPort = 50000, RemotePort = 80 };
