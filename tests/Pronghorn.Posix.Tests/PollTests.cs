@@ -116,6 +116,21 @@ public sealed class PollTests : IDisposable
     }
 
     [Fact]
+    public void ReadBeforeASleep_Driver_IsToldThatSomethingChanged()
+    {
+        (int near, int far) = _network.Connected();
+        Far.Send(far, s_text);
+        _network.Exchange();
+        Near.Layer.PollBlock(Near.Device, 1);
+        long before = Near.Driver.Activity;
+        Near.Layer.PollBlock(Near.Device, 1);
+        Assert.Equal(before, Near.Driver.Activity);
+        Near.Receive(near);
+        Near.Layer.PollBlock(Near.Device, 1);
+        Assert.True(Near.Driver.Activity > before);
+    }
+
+    [Fact]
     public void MoreSleepersThanPlaces_Block_HarmsNobody()
     {
         for (int i = 0; i < 5000; i++)
