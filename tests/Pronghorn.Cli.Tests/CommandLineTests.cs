@@ -53,6 +53,7 @@ public sealed class CommandLineTests
     [InlineData("lb", "explain", "--bogus")]
     [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80")]
     [InlineData("lb", "explain", "nonsense", "--manifests", "/")]
+    [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80", "--manifests", "/", "--kubeconfig", "x")]
     [InlineData("lb", "explain", "10.0.0.2", "-", "--manifests", "/")]
     [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80", "--cases", "x.jsonl")]
     [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80", "--manifests", "/", "--pod-cidr", "x")]
@@ -71,6 +72,7 @@ public sealed class CommandLineTests
     [InlineData("run", "--", "no-such-program-anywhere")]
     [InlineData("run", "--mode", "rtw", "--", "/bin/sh")]
     [InlineData("lb", "explain", "--cases", "/no/such/file.jsonl")]
+    [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80", "--kubeconfig", "/no/such/config")]
     [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80", "--manifests", "/no/such/directory")]
     [InlineData("run", "--interface", "no-such-if", "--", "/bin/sh")]
     public void WhatCannotBeDone_Invoked_EndsWithOne(params string[] arguments) =>

@@ -51,7 +51,7 @@ public sealed class LoadBalancerExplainTests : IDisposable
         File.WriteAllText(Path.Combine(_directory.FullName, "web.yaml"), Manifest);
         List<string> notes = [];
 
-        FlowExplainer explainer = new ExplainedCluster(_directory.FullName, new NodeFacts { Name = "here" }).Read(notes.Add);
+        FlowExplainer explainer = ExplainedCluster.OfManifests(_directory.FullName, new NodeFacts { Name = "here" }).Read(notes.Add);
         string[] lines = [.. ExplanationText.Format(explainer.Explain(Flow("192.168.0.2 -> 172.30.0.41:80")))];
 
         Assert.Empty(notes);
@@ -70,7 +70,7 @@ public sealed class LoadBalancerExplainTests : IDisposable
         File.WriteAllText(Path.Combine(_directory.FullName, "wrong.yaml"), "kind: Service\nspec: [");
         List<string> notes = [];
 
-        FlowExplainer explainer = new ExplainedCluster(_directory.FullName, new NodeFacts { Name = "here" }).Read(notes.Add);
+        FlowExplainer explainer = ExplainedCluster.OfManifests(_directory.FullName, new NodeFacts { Name = "here" }).Read(notes.Add);
 
         Assert.StartsWith("wrong.yaml:", Assert.Single(notes), StringComparison.Ordinal);
         Assert.Equal("forward", explainer.Explain(Flow("10.0.0.9 -> 172.30.0.41:80")).Outcome);

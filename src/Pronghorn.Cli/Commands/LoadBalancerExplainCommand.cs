@@ -22,9 +22,10 @@ internal static class LoadBalancerExplainCommand
         };
         Option<string?> cases = new("--cases") { Description = "Evaluate the flows of this file and compare (one JSON case a line)." };
         Option<string?> manifests = new("--manifests") { Description = "Directory of Service and EndpointSlice manifests." };
+        Option<string?> kubeconfig = new("--kubeconfig") { Description = "File that says how to reach the cluster's API server." };
         ExplainedNodeOptions node = new();
         Option<bool> json = new("--json") { Description = "Print one JSON document and nothing else." };
-        Command command = new("explain", "Say what would happen to a flow, and why.") { flow, cases, manifests, json };
+        Command command = new("explain", "Say what would happen to a flow, and why.") { flow, cases, manifests, kubeconfig, json };
         node.AddTo(command);
         command.SetAction(result =>
         {
@@ -35,12 +36,14 @@ internal static class LoadBalancerExplainCommand
                     ? Compare(file, result.GetValue(json)) : throw Usage("--cases has its own flows; leave out the flow");
             }
 
-            if (result.GetValue(manifests) is not { } directory)
+            Flow wanted = ReadFlow(words);
+            ExplainedCluster cluster = (result.GetValue(manifests), result.GetValue(kubeconfig)) switch
             {
-                throw Usage("--manifests DIR says what services there are (or --cases FILE)");
-            }
-
-            return Explain(ReadFlow(words), new ExplainedCluster(directory, node.Read(result)), result.GetValue(json));
+                ({ } directory, null) => ExplainedCluster.OfManifests(directory, node.Read(result)),
+                (null, { } access) => ExplainedCluster.OfKubeconfig(access, node.Read(result)),
+                _ => throw Usage("one of --manifests DIRECTORY and --kubeconfig FILE says what services there are (or --cases FILE)"),
+            };
+            return Explain(wanted, cluster, result.GetValue(json));
         });
         return command;
     }

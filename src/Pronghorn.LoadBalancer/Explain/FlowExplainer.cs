@@ -10,20 +10,33 @@ namespace Pronghorn.LoadBalancer.Explain;
 /// <summary>Says what becomes of a flow and why, from the objects of the cluster.</summary>
 public sealed partial class FlowExplainer
 {
-    private readonly Dictionary<ObjectName, ResolvedService> _services;
+    private readonly IReadOnlyList<ServiceState> _services;
     private readonly NodeFacts _node;
+    private readonly Func<ObjectName, (Service Service, IReadOnlyList<EndpointSlice> Slices)?> _find;
     private readonly FlowTable _table;
+
+    /// <summary>Explains from services that are resolved already, as those of a running proxy.</summary>
+    /// <param name="services">All of them.</param>
+    /// <param name="node">The node that they are resolved for.</param>
+    /// <param name="find">Finds the objects of a service; null if it is gone.</param>
+    public FlowExplainer(
+        IReadOnlyList<ServiceState> services,
+        NodeFacts node,
+        Func<ObjectName, (Service Service, IReadOnlyList<EndpointSlice> Slices)?> find)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(node);
+        ArgumentNullException.ThrowIfNull(find);
+        _services = services;
+        _node = node;
+        _find = find;
+        _table = new FlowTable(services, node);
+    }
 
     /// <summary>Resolves every service for a node.</summary>
     public FlowExplainer(ClusterState cluster, NodeFacts node)
+        : this(Resolve(cluster, node), node, name => Find(cluster, name))
     {
-        ArgumentNullException.ThrowIfNull(cluster);
-        ArgumentNullException.ThrowIfNull(node);
-        _node = node;
-        _services = cluster.Services.ToDictionary(
-            service => service.Metadata.FullName,
-            service => ResolvedService.Resolve(service, cluster.SlicesOf(service.Metadata.FullName), node));
-        _table = new FlowTable(_services.Values.Select(service => service.State), node);
     }
 
     /// <summary>Explains a flow.</summary>
@@ -46,7 +59,12 @@ public sealed partial class FlowExplainer
             return explanation;
         }
 
-        ResolvedService service = _services[verdict.Service!.Value];
+        if (_find(verdict.Service!.Value) is not { } objects)
+        {
+            return explanation with { Reasons = [$"{verdict.Service} is being removed"] };
+        }
+
+        ResolvedService service = ResolvedService.Resolve(objects.Service, objects.Slices, _node);
         EndpointSelection selection = SelectionOf(service, verdict.Port!);
         return explanation with
         {
@@ -60,6 +78,19 @@ public sealed partial class FlowExplainer
             Problems = [.. service.State.Problems.Select(problem => problem.ToString())],
         };
     }
+
+    private static ServiceState[] Resolve(ClusterState cluster, NodeFacts node)
+    {
+        ArgumentNullException.ThrowIfNull(cluster);
+        return
+        [
+            .. cluster.Services.Select(
+                service => ServiceResolver.Resolve(service, cluster.SlicesOf(service.Metadata.FullName), node)),
+        ];
+    }
+
+    private static (Service Service, IReadOnlyList<EndpointSlice> Slices)? Find(ClusterState cluster, ObjectName name) =>
+        cluster.FindService(name) is { } service ? (service, cluster.SlicesOf(name)) : null;
 
     private static string Lower<TEnum>(TEnum value)
         where TEnum : struct, Enum => value.ToString().ToLowerInvariant();
@@ -76,7 +107,8 @@ public sealed partial class FlowExplainer
 
     private EndpointSelection SelectionOf(ResolvedService service, ServicePortState port)
     {
-        PortSettings settings = service.Settings.Ports.First(
+        // A port that has just gone from the objects has no endpoints any more.
+        PortSettings settings = service.Settings.Ports.FirstOrDefault(
             one => one.Name == port.Name.Port && one.Protocol == port.Name.Protocol);
         return EndpointSelection.Select(service.Endpoints.CandidatesOf(port.Name.IsIpv6, settings), service.Settings, _node);
     }
@@ -94,21 +126,21 @@ public sealed partial class FlowExplainer
     private List<string> PassReasons(Flow flow)
     {
         List<string> reasons = [];
-        foreach (ResolvedService service in _services.Values.OrderBy(one => one.State.Name.ToString(), StringComparer.Ordinal))
+        foreach (ServiceState service in _services.OrderBy(one => one.Name.ToString(), StringComparer.Ordinal))
         {
-            Frontend[] frontends = [.. service.State.Ports.SelectMany(port => port.Frontends)];
+            Frontend[] frontends = [.. service.Ports.SelectMany(port => port.Frontends)];
             Frontend[] same = [.. frontends.Where(one => one.Key.Address == flow.Destination)];
             if (same.Length > 0)
             {
                 string ports = string.Join(", ", same.Select(one => $"{one.Key.Port}/{Protocols.NameOf(one.Key.Protocol)}"));
-                reasons.Add($"{flow.Destination} is an address of {service.State.Name}, which serves {ports} there");
+                reasons.Add($"{flow.Destination} is an address of {service.Name}, which serves {ports} there");
             }
 
             bool isNodePort = frontends.Any(one => one.Kind == FrontendKind.NodePort && one.Key.Port == flow.Port
                 && one.Key.Protocol == flow.Protocol && one.Key.Address.IsIpv4 == flow.Destination.IsIpv4);
             if (isNodePort)
             {
-                reasons.Add($"{flow.Port} is a node port of {service.State.Name}, but {WhyNoNodePorts(flow)}");
+                reasons.Add($"{flow.Port} is a node port of {service.Name}, but {WhyNoNodePorts(flow)}");
             }
         }
 

@@ -39,7 +39,7 @@ internal sealed class EndpointReader
     /// <summary>The candidates of a service port, without duplicates, in order of address and port.</summary>
     internal EndpointCandidate[] CandidatesOf(bool isIpv6, PortSettings port)
     {
-        if (!_candidates.TryGetValue((isIpv6, port.Name, port.Protocol), out var candidates))
+        if (!_candidates.TryGetValue((isIpv6, port.Name ?? "", port.Protocol), out var candidates))
         {
             return [];
         }

@@ -37,6 +37,12 @@ public sealed record NodeFacts
     /// <summary>Whether node ports are served on loopback addresses (IPv4 only, as kube-proxy).</summary>
     public bool LocalhostNodePorts { get; init; } = true;
 
+    /// <summary>
+    /// The value of the label service.kubernetes.io/service-proxy-name of the services that this proxy serves; null: services without
+    /// the label, as kube-proxy.
+    /// </summary>
+    public string? ServiceProxyName { get; init; }
+
     /// <summary>Whether everything through a ClusterIP is masqueraded (kube-proxy --masquerade-all).</summary>
     public bool MasqueradeAll { get; init; }
 

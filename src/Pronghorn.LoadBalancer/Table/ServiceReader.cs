@@ -24,10 +24,12 @@ internal sealed partial class ServiceReader
 
     private readonly Service _service;
     private readonly ServiceSpec _spec;
+    private readonly string? _proxyName;
     private readonly ProblemList _problems;
 
-    private ServiceReader(Service service, ProblemList problems)
+    private ServiceReader(Service service, string? proxyName, ProblemList problems)
     {
+        _proxyName = proxyName;
         _service = service;
         _spec = service.Spec;
         _problems = problems;
@@ -35,10 +37,10 @@ internal sealed partial class ServiceReader
 
     private bool HasNodePorts => _spec.Type is TypeNodePort or TypeLoadBalancer;
 
-    internal static ServiceSettings Read(Service service, ProblemList problems)
+    internal static ServiceSettings Read(Service service, string? proxyName, ProblemList problems)
     {
         problems.Begin("Service", service.Metadata.FullName);
-        return new ServiceReader(service, problems).Read();
+        return new ServiceReader(service, proxyName, problems).Read();
     }
 
     private ServiceSettings Read()
@@ -79,17 +81,16 @@ internal sealed partial class ServiceReader
             return "it is of type ExternalName, which only DNS serves";
         }
 
-        if (_service.Metadata.Labels is { } labels)
+        string? proxy = _service.Metadata.Labels?.GetValueOrDefault(ProxyNameLabel);
+        bool hasProxyName = _service.Metadata.Labels?.ContainsKey(ProxyNameLabel) ?? false;
+        if (hasProxyName ? _proxyName is null || proxy != _proxyName : _proxyName is not null)
         {
-            if (labels.TryGetValue(ProxyNameLabel, out string? proxy))
-            {
-                return $"its label {ProxyNameLabel} leaves it to \"{proxy}\"";
-            }
+            return hasProxyName ? $"its label {ProxyNameLabel} leaves it to \"{proxy}\"" : $"it has no label {ProxyNameLabel}";
+        }
 
-            if (labels.ContainsKey(HeadlessLabel))
-            {
-                return $"it has the label {HeadlessLabel}";
-            }
+        if (_service.Metadata.Labels?.ContainsKey(HeadlessLabel) ?? false)
+        {
+            return $"it has the label {HeadlessLabel}";
         }
 
         if (_spec.Type is not (null or "" or TypeClusterIp or TypeNodePort or TypeLoadBalancer))

@@ -36,7 +36,7 @@ internal sealed record ResolvedService(ServiceSettings Settings, EndpointReader 
     internal static ResolvedService Resolve(Service service, IReadOnlyList<EndpointSlice> slices, NodeFacts node)
     {
         ProblemList problems = new();
-        ServiceSettings settings = ServiceReader.Read(service, problems);
+        ServiceSettings settings = ServiceReader.Read(service, node.ServiceProxyName, problems);
         EndpointReader endpoints = EndpointReader.Read(settings, settings.SkipReason is null ? slices : [], node, problems);
         ImmutableArray<ServicePortState>.Builder ports = ImmutableArray.CreateBuilder<ServicePortState>();
         int localReady = 0;

@@ -93,6 +93,29 @@ public sealed class FlowExplainerTests
     }
 
     [Fact]
+    public void ServiceThatGoesMeanwhile_IsToldToBeGoing()
+    {
+        ServiceState state = World.Resolve(World.Service(), World.Slice("10.0.1.1"));
+
+        FlowExplanation told = new FlowExplainer([state], World.Node, _ => null).Explain(ReadFlow("10.9.9.9 -> 172.30.0.1:80"));
+
+        Assert.Equal(["shop/cart is being removed"], told.Reasons);
+    }
+
+    [Fact]
+    public void PortThatGoesMeanwhile_HasNoEndpointsAnyMore()
+    {
+        ServiceState state = World.Resolve(World.Service(), World.Slice("10.0.1.1"));
+        Service changed = World.Service(new ServiceSpec { Ports = [new ServicePort { Name = "new", Port = 81 }] });
+
+        FlowExplanation told = new FlowExplainer([state], World.Node, _ => (changed, [World.Slice("10.0.1.1")]))
+            .Explain(ReadFlow("10.9.9.9 -> 172.30.0.1:80"));
+
+        Assert.Equal("forward", told.Outcome);
+        Assert.Empty(told.Endpoints);
+    }
+
+    [Fact]
     public void TwoServicesWithOneAddress_TheOlderAnswers()
     {
         Service cart = World.Service();

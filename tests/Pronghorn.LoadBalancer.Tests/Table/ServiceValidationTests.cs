@@ -282,6 +282,26 @@ public sealed class ServiceValidationTests
         Assert.Empty(state.Problems);
     }
 
+    [Theory]
+    [InlineData(null, null, true)]
+    [InlineData(null, "mine", false)]
+    [InlineData("mine", "mine", true)]
+    [InlineData("mine", "theirs", false)]
+    [InlineData("mine", null, false)]
+    [InlineData(null, "", false)]
+    public void ProxyName_SaysWhoseServicesAreServed(string? own, string? label, bool expected)
+    {
+        Service service = World.Service();
+        Dictionary<string, string>? labels =
+            label is null ? null : new() { ["service.kubernetes.io/service-proxy-name"] = label };
+        service = service with { Metadata = service.Metadata with { Labels = labels } };
+
+        ServiceState state = ServiceResolver.Resolve(service, [], World.Node with { ServiceProxyName = own });
+
+        Assert.Equal(expected, state.Ports.Length == 1);
+        Assert.Empty(state.Problems);
+    }
+
     private static void AssertSkipped(ServiceSpec spec)
     {
         ServiceState state = World.Resolve(World.Service(spec), World.Slice("10.0.1.1"));
