@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The service load balancer at tc: on pod interfaces for what pods send (requests, and answers of local
- * backends), on edge interfaces for what XDP left alone, and where it leaves the node for answers of the
- * node's own sockets.
+ * backends), on edge interfaces for what XDP left alone, and where packets leave the node, for answers of
+ * the node's own sockets.
  */
 #include <stddef.h>
 #include <linux/bpf.h>
@@ -195,6 +195,13 @@ SEC("tc")
 int pronghorn_service_egress(struct __sk_buff *context)
 {
 	return handle_skb(context, 1);
+}
+
+/* To a pod only the node's own answers are of interest: what was forwarded has been seen where it came in. */
+SEC("tc")
+int pronghorn_service_to_pod(struct __sk_buff *context)
+{
+	return context->sk ? handle_skb(context, 1) : VERDICT_PASS;
 }
 
 char service_tc_license[] SEC("license") = "Dual BSD/GPL";

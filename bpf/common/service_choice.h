@@ -5,9 +5,6 @@
 /* From a packet of a new flow to its backend: who asks, and what the frontend has for them. */
 #include "service_parse.h"
 
-/* Size of a Maglev table; user space sets it together with the inner maps' value size before it loads. */
-const volatile __u32 maglev_entries = 16381;
-
 struct choice {
 	struct backend_value backend;
 	__u32 service;

@@ -9,6 +9,12 @@
  */
 #include "service_maps.h"
 
+/*
+ * Size of a Maglev table. User space sets it before it loads, together with the inner maps' value size:
+ * the first read-only variable of the program.
+ */
+const volatile __u32 maglev_entries = 16381;
+
 struct connection_key {
 	__be32 source[4];
 	__be32 destination[4];

@@ -59,6 +59,15 @@ public sealed record MapSizes
     /// <summary>Sockets connected to services; beyond that the longest unused show their backend's address.</summary>
     public uint Sockets { get; init; } = 65_536;
 
+    /// <summary>
+    /// Tracked ends of connections of the packet path, two for each connection; beyond that the longest unused are forgotten. 200 bytes
+    /// each.
+    /// </summary>
+    public uint Connections { get; init; } = 524_288;
+
+    /// <summary>Fragmented packets whose ports are remembered.</summary>
+    public uint Fragments { get; init; } = 8_192;
+
     /// <summary>The sizes by the names of the maps in the object files, with the name of the setting.</summary>
     public IReadOnlyDictionary<string, (string Setting, uint Entries)> ByMap => new Dictionary<string, (string, uint)>
     {
@@ -73,6 +82,8 @@ public sealed record MapSizes
         ["affinity"] = ("affinity", Affinity),
         ["maglev"] = ("maglevSets", MaglevSets),
         ["socket_reverse"] = ("sockets", Sockets),
+        ["connections"] = ("connections", Connections),
+        ["fragments"] = ("fragments", Fragments),
     };
 
     /// <summary>What is wrong with the sizes; empty when nothing is.</summary>

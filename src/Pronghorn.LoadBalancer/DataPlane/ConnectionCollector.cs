@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Runtime.InteropServices;
+using Pronghorn.Linux.Bpf;
+using Pronghorn.Linux.Interop;
+using Pronghorn.LoadBalancer.Maps;
+using Pronghorn.Wire;
+
+namespace Pronghorn.LoadBalancer.DataPlane;
+
+/// <summary>What a sweep over the table of connections found.</summary>
+/// <param name="Entries">Entries that were there, two for each connection.</param>
+/// <param name="Tcp">Connections of TCP that go on.</param>
+/// <param name="Udp">Of UDP.</param>
+/// <param name="Sctp">Of SCTP.</param>
+/// <param name="Removed">Entries that were over and are deleted now.</param>
+public readonly record struct ConnectionSweep(int Entries, int Tcp, int Udp, int Sctp, int Removed);
+
+/// <summary>
+/// Deletes the entries of connections that are over, so that the table holds what is in use (it forgets the longest unused by itself,
+/// but only when it is full).
+/// </summary>
+public sealed class ConnectionCollector
+{
+    private const int DeleteBatch = 4096;
+    private const ulong NanosecondsPerSecond = 1_000_000_000;
+
+    private readonly BpfMap _connections;
+    private readonly BpfMap _settings;
+    private readonly List<KeyValuePair<ConnectionKey, ConnectionEntry>> _entries = [];
+    private readonly List<ConnectionKey> _over = [];
+
+    /// <summary>Collects from these maps, which stay the caller's.</summary>
+    /// <param name="connections">connections.</param>
+    /// <param name="settings">settings: the timeouts.</param>
+    public ConnectionCollector(BpfMap connections, BpfMap settings)
+    {
+        ArgumentNullException.ThrowIfNull(connections);
+        ArgumentNullException.ThrowIfNull(settings);
+        _connections = connections;
+        _settings = settings;
+    }
+
+    /// <summary>Goes once over the table.</summary>
+    /// <param name="now">CLOCK_MONOTONIC.</param>
+    /// <exception cref="BpfException">A map cannot be read.</exception>
+    public ConnectionSweep Sweep(TimeSpan now)
+    {
+        Check(_settings.Lookup(0u, out SettingsValue settings), _settings);
+        _entries.Clear();
+        _over.Clear();
+        Check(_connections.ReadAll(_entries), _connections);
+        int tcp = 0;
+        int udp = 0;
+        int sctp = 0;
+        ulong nanoseconds = (ulong)now.TotalNanoseconds;
+        foreach ((ConnectionKey key, ConnectionEntry entry) in _entries)
+        {
+            // The kernel's clock is read once for each packet; it may be a little ahead of ours.
+            ulong age = nanoseconds > entry.LastSeen ? nanoseconds - entry.LastSeen : 0;
+            if (age > TimeoutOf(key.Protocol, entry, settings) * NanosecondsPerSecond)
+            {
+                _over.Add(key);
+            }
+            else if (entry.IsReverse == 0)
+            {
+                tcp += key.Protocol == IpProtocol.Tcp ? 1 : 0;
+                udp += key.Protocol == IpProtocol.Udp ? 1 : 0;
+                sctp += key.Protocol == IpProtocol.Sctp ? 1 : 0;
+            }
+        }
+
+        return new ConnectionSweep(_entries.Count, tcp, udp, sctp, Delete());
+    }
+
+    /// <summary>Seconds without a packet after which an entry is over; as connection_timeout_ns of bpf/common/service_track.h.</summary>
+    internal static uint TimeoutOf(IpProtocol protocol, in ConnectionEntry entry, in SettingsValue settings) => protocol switch
+    {
+        IpProtocol.Udp => settings.UdpTimeout,
+        IpProtocol.Sctp => settings.SctpTimeout,
+        _ when entry.IsReset != 0 || (entry.ClientFinished != 0 && entry.BackendFinished != 0) => settings.TcpClosingTimeout,
+        _ => entry.IsAnswered != 0 ? settings.TcpTimeout : settings.TcpOpeningTimeout,
+    };
+
+    private static void Check(int result, BpfMap map)
+    {
+        if (result < 0)
+        {
+            throw new BpfException(BpfStep.UseMap, $"the map {map.Name}", -result);
+        }
+    }
+
+    private int Delete()
+    {
+        int removed = 0;
+        ReadOnlySpan<ConnectionKey> rest = CollectionsMarshal.AsSpan(_over);
+        while (rest.Length > 0)
+        {
+            int result = _connections.DeleteBatch(rest[..Math.Min(rest.Length, DeleteBatch)], out int done);
+            removed += done;
+
+            // The table itself may have let go of one meanwhile.
+            int skipped = result == -Errno.NoEntry ? 1 : 0;
+            Check(skipped == 0 ? result : 0, _connections);
+            rest = rest[(done + skipped)..];
+        }
+
+        return removed;
+    }
+}
