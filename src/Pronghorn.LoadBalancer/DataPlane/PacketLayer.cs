@@ -135,8 +135,11 @@ public sealed class PacketLayer : IDisposable
     };
 
     // Interfaces' names may hold characters that the BPF file system does not take.
-    private static string LinkName(int index, PacketHook hook) => string.Create(
-        CultureInfo.InvariantCulture, $"{Prefix}{(hook switch { PacketHook.Xdp => "xdp", PacketHook.Ingress => "in", _ => "out" })}_{index}");
+    private static string LinkName(int index, PacketHook hook)
+    {
+        string place = hook switch { PacketHook.Xdp => "xdp", PacketHook.Ingress => "in", _ => "out" };
+        return string.Create(CultureInfo.InvariantCulture, $"{Prefix}{place}_{index}");
+    }
 
     private BpfObject Load(string resource, MapSizes sizes)
     {
@@ -218,7 +221,8 @@ public sealed class PacketLayer : IDisposable
             string path = $"/proc/sys/net/{family}/conf/{name}/{setting}";
             if (File.Exists(path) && File.ReadAllText(path).Trim() == "0")
             {
-                _notices.Add($"{name}: {family} packets to other hosts and to pods are not forwarded, because net.{family}.conf.{name}.{setting} is 0");
+                _notices.Add(
+                    $"{name}: {family} packets to pods and other hosts are not forwarded, because net.{family}.conf.{name}.{setting} is 0");
             }
         }
     }

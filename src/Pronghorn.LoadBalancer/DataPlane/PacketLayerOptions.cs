@@ -7,7 +7,9 @@ namespace Pronghorn.LoadBalancer.DataPlane;
 /// <summary>Whether packets are taken already by XDP on edge interfaces.</summary>
 public enum XdpChoice
 {
-    /// <summary>Where the driver has it, and the interface is not virtual: a veth hands over frames whose checksums are not finished.</summary>
+    /// <summary>
+    /// Where the driver has it, and the interface is not virtual: a veth hands over frames whose checksums are not finished.
+    /// </summary>
     Automatic,
 
     /// <summary>In the driver, also of a veth (then peers have to finish checksums: ethtool -K PEER tx off).</summary>

@@ -69,7 +69,8 @@ public sealed class PacketLayerTests(TcNetwork network) : IClassFixture<TcNetwor
 
         Assert.Contains(
             layer.Notices,
-            notice => notice.StartsWith("edge1: tc only", StringComparison.Ordinal) && notice.Contains($"id {other.Id}", StringComparison.Ordinal));
+            notice => notice.StartsWith("edge1: tc only", StringComparison.Ordinal)
+                && notice.Contains($"id {other.Id}", StringComparison.Ordinal));
         Assert.Single(layer.GetAttachments(), attachment => attachment.Hook == PacketHook.Xdp);
 
         // As it was, for the other tests.

@@ -48,7 +48,8 @@ public abstract class PacketTrafficTests(PacketNetwork network)
         using Socket listener = PacketNetwork.Open(Place(to), IpProtocol.Tcp, new IPEndPoint(PacketNetwork.Address(to, isIpv6), 0));
         listener.Listen();
         ViewFlags flags = isMasqueraded ? ViewFlags.Masquerade : ViewFlags.None;
-        IPEndPoint service = network.AddService(isIpv6, IpProtocol.Tcp, (IPEndPoint)listener.LocalEndPoint!, flags, isNodePort: from == "client");
+        IPEndPoint service = network.AddService(
+            isIpv6, IpProtocol.Tcp, (IPEndPoint)listener.LocalEndPoint!, flags, isNodePort: from == "client");
 
         IPAddress own = PacketNetwork.Address(from, isIpv6);
         using Socket client = PacketNetwork.Open(Place(from), IpProtocol.Tcp, new IPEndPoint(own, 0));
@@ -74,7 +75,8 @@ public abstract class PacketTrafficTests(PacketNetwork network)
     {
         using Socket server = PacketNetwork.Open(Place(to), IpProtocol.Udp, new IPEndPoint(PacketNetwork.Address(to, isIpv6), 0));
         ViewFlags flags = isMasqueraded ? ViewFlags.Masquerade : ViewFlags.None;
-        IPEndPoint service = network.AddService(isIpv6, IpProtocol.Udp, (IPEndPoint)server.LocalEndPoint!, flags, isNodePort: from == "client");
+        IPEndPoint service = network.AddService(
+            isIpv6, IpProtocol.Udp, (IPEndPoint)server.LocalEndPoint!, flags, isNodePort: from == "client");
         using Socket client = PacketNetwork.Open(Place(from), IpProtocol.Udp, new IPEndPoint(PacketNetwork.Address(from, isIpv6), 0));
         client.Connect(service);
         byte[] buffer = new byte[8000];
