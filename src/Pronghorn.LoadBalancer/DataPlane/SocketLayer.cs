@@ -36,6 +36,13 @@ public sealed class SocketLayer
 
     private readonly PinLayout _pins;
 
+    /// <summary>What the kernel must have.</summary>
+    public static ImmutableArray<BpfFeature> Features { get; } =
+    [
+        BpfFeature.SocketAddressHooks, BpfFeature.GetPeerNameHooks, BpfFeature.PostBindHooks, BpfFeature.SocketReleaseHook,
+        BpfFeature.NamespaceCookieHelper, BpfFeature.SetReturnValue, BpfFeature.NamespaceCookieOption, BpfFeature.CgroupLinks,
+    ];
+
     /// <summary>Names the layer of an instance; starts nothing.</summary>
     public SocketLayer(PinLayout pins)
     {
@@ -56,7 +63,7 @@ public sealed class SocketLayer
     /// </summary>
     /// <param name="cgroup">Path of a cgroup v2 folder; the sockets of all processes in it and below are served.</param>
     /// <param name="sizes">Sizes of the maps; must be those of pinned maps, if there are any.</param>
-    /// <exception cref="BpfException">A step failed. What was attached before stays; what this call attached is gone again.</exception>
+    /// <exception cref="BpfException">The kernel lacks something, or a step failed. What was attached before stays; what this call attached is gone again.</exception>
     public void Start(string cgroup, MapSizes sizes)
     {
         ArgumentException.ThrowIfNullOrEmpty(cgroup);
@@ -67,6 +74,7 @@ public sealed class SocketLayer
             throw new BpfException(BpfStep.Attach, $"the cgroup {cgroup}", (int)-cgroupId);
         }
 
+        BpfFeature.Require(Features);
         _pins.Create();
         using BpfObject opened = BpfObject.OpenResource(typeof(SocketLayer).Assembly, Resource, _pins.Folder);
         sizes.ApplyTo(opened);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Globalization;
+using System.IO;
+using System.Linq;
 using Pronghorn.Lab;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Interop;
@@ -66,6 +68,24 @@ public sealed class BpfLinkTests : IDisposable
     }
 
     [Fact]
+    public void LiveFrames_OfATestRun_GoThroughTheKernel()
+    {
+        // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex. The frame is no IP.
+        byte[] context = new byte[24];
+        BitConverter.TryWriteBytes(context.AsSpan(4), 60);
+        BitConverter.TryWriteBytes(context.AsSpan(12), 1);
+        NamespaceThread.Run(_place, () =>
+        {
+            var run = new BpfTestRun { Packet = new byte[60], Context = context, Repeat = 1000, LiveBatch = 64 };
+            Assert.Equal(0, _program.TestRun(run, out _));
+            return true;
+        });
+
+        // The kernel got them, and nobody there wants them.
+        Assert.Equal("1000", NamespaceThread.Run(_place, DroppedOnLoopback));
+    }
+
+    [Fact]
     public void Cookie_OfEachNamespace_DiffersAndStays()
     {
         Assert.Equal(0, NamespaceCookie.TryGet(out ulong own));
@@ -73,6 +93,11 @@ public sealed class BpfLinkTests : IDisposable
         Assert.NotEqual(own, inside);
         Assert.Equal(inside, NamespaceThread.Run(_place, CookieHere));
     }
+
+    /// <summary>Received packets that were dropped: the fourth number behind the interface's name.</summary>
+    private static string DroppedOnLoopback() =>
+        File.ReadLines("/proc/thread-self/net/dev").Select(line => line.Split((char[])[' ', ':'], StringSplitOptions.RemoveEmptyEntries))
+            .Single(words => words[0] == "lo")[4];
 
     private static ulong CookieHere()
     {

@@ -77,6 +77,19 @@ public sealed class SocketLayerLifeTests : IDisposable
     }
 
     [Fact]
+    public void Counters_ReadByName_AreThoseOfThePrograms()
+    {
+        _layer.Start(_cgroup.Path, SocketLayerFixture.SmallMaps);
+        Assert.Throws<System.Net.Sockets.SocketException>(() => new System.Net.Sockets.TcpClient("127.0.0.1", 1).Dispose());
+        IReadOnlyDictionary<SocketCounter, ulong> sockets = ProgramCounters.Read<SocketCounter>(_pins.Map("socket_counts"));
+        Assert.Equal(10, sockets.Count);
+        Assert.True(sockets[SocketCounter.NotReady] >= 1);
+        Assert.Equal(5, ProgramCounters.Read<LookupCounter>(_pins.Map("lookup_counts")).Count);
+        using BpfMap map = BpfMap.OpenPinned(_pins.Map("socket_counts"));
+        Assert.Equal((uint)sockets.Count, map.MaximumEntries);
+    }
+
+    [Fact]
     public void Stopped_LeavesNothing()
     {
         _layer.Start(_cgroup.Path, SocketLayerFixture.SmallMaps);
