@@ -12,9 +12,9 @@ namespace Pronghorn.Linux;
 /// </summary>
 public sealed unsafe class SharedPage : IDisposable
 {
-    private const int OpenReadWrite = 2;
-    private const int OpenCreate = 0x40;
-    private const int OpenExclusive = 0x80;
+    internal const int OpenReadWrite = 2;
+    internal const int OpenCreate = 0x40;
+    internal const int OpenExclusive = 0x80;
     private const int FilePermissions = 0x1a4; // 0644
 
     private readonly byte[] _path;

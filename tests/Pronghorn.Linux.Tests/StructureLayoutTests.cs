@@ -69,7 +69,7 @@ public sealed class StructureLayoutTests
         values["sizeof(struct epoll_event)"] = ArchitectureConstants.EpollEventSizeOn(architecture);
         values["O_RDWR"] = SharedPage.OpenReadWrite;
         values["O_CREAT"] = SharedPage.OpenCreate;
-        values["O_TRUNC"] = SharedPage.OpenTruncate;
+        values["O_EXCL"] = SharedPage.OpenExclusive;
         values["O_CLOEXEC"] = Constants.SocketCloseOnExec;
         values["PROT_READ"] = Constants.ProtectionRead;
         values["PROT_WRITE"] = Constants.ProtectionWrite;

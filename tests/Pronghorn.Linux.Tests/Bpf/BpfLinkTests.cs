@@ -70,13 +70,17 @@ public sealed class BpfLinkTests : IDisposable
     [Fact]
     public void LiveFrames_OfATestRun_GoThroughTheKernel()
     {
-        // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex. The frame is no IP.
+        // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
         byte[] context = new byte[24];
         BitConverter.TryWriteBytes(context.AsSpan(4), 60);
         BitConverter.TryWriteBytes(context.AsSpan(12), 1);
+
+        // An EtherType that is for experiments (IEEE 802).
+        byte[] frame = new byte[60];
+        (frame[12], frame[13]) = (0x88, 0xb5);
         NamespaceThread.Run(_place, () =>
         {
-            var run = new BpfTestRun { Packet = new byte[60], Context = context, Repeat = 1000, LiveBatch = 64 };
+            var run = new BpfTestRun { Packet = frame, Context = context, Repeat = 1000, LiveBatch = 64 };
             Assert.Equal(0, _program.TestRun(run, out _));
             return true;
         });
