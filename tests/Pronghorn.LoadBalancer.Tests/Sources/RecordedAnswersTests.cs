@@ -37,7 +37,10 @@ public sealed class RecordedAnswersTests
 
         ServicesListed listed = await source.NextAsync<ServicesListed>();
         List<string> told = [];
-        string[] expected = [.. lines[(end + 1)..].Select(Describe).Where(static text => !text.StartsWith("BOOKMARK", StringComparison.Ordinal))];
+        string[] expected =
+        [
+            .. lines[(end + 1)..].Select(Describe).Where(static text => !text.StartsWith("BOOKMARK", StringComparison.Ordinal)),
+        ];
         while (told.Count < expected.Length)
         {
             told.Add(Describe(await source.NextAsync()));

@@ -80,7 +80,7 @@ internal sealed class ResourceWatcher<T>
                 // An end that was asked for shows itself in many ways; none of them is a problem.
                 cancellation.ThrowIfCancellationRequested();
                 pause = _delay.Next();
-                
+
                 // HttpClient's own text only says that something failed; what failed is inside.
                 string reason = exception is HttpRequestException { InnerException: Exception inner } ? inner.Message : exception.Message;
                 ReportLost(reason);
