@@ -71,7 +71,7 @@ public sealed partial class FlowExplainer
             Port = verdict.Port!.Name.Port,
             Frontend = NameOf(verdict.Frontend.Kind),
             FrontendAddress = AddressOf(verdict.Frontend),
-            Reasons = ReasonsOf(service.Settings, selection, verdict, flow),
+            Reasons = [.. OtherClaims(verdict), .. ReasonsOf(service.Settings, selection, verdict, flow)],
             Backends = [.. verdict.Backends.Select(backend => Flow.Text(backend.Address, backend.Port))],
             Masquerades = verdict.Masquerades,
             Endpoints = [.. selection.Candidates.Select(candidate => Explain(candidate, selection, verdict))],
@@ -104,6 +104,13 @@ public sealed partial class FlowExplainer
 
     private static string AddressOf(Frontend frontend) => frontend.Kind == FrontendKind.NodePort
         ? $"*:{frontend.Key.Port}" : Flow.Text(frontend.Key.Address, frontend.Key.Port);
+
+    private IEnumerable<string> OtherClaims(FlowVerdict verdict) =>
+        from service in _services
+        where service.Name != verdict.Service
+            && service.Ports.Any(port => port.Frontends.Any(frontend => frontend.Key == verdict.Frontend!.Key))
+        orderby service.Name.ToString()
+        select $"{service.Name} claims the same; {verdict.Service} is older, or made at the same time and first by name";
 
     private EndpointSelection SelectionOf(ResolvedService service, ServicePortState port)
     {

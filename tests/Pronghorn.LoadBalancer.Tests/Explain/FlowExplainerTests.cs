@@ -129,6 +129,7 @@ public sealed class FlowExplainerTests
         FlowExplanation told = new FlowExplainer(cluster, World.Node).Explain(ReadFlow("10.9.9.9 -> 172.30.0.1:80"));
 
         Assert.Equal("shop/old", told.Service);
+        Assert.StartsWith("shop/cart claims the same", told.Reasons[0], StringComparison.Ordinal);
     }
 
     private static FlowExplanation Explain(string flow, ServiceSpec spec, params string[] endpoints)
