@@ -47,6 +47,20 @@ public sealed class BpfMapTests
     }
 
     [Fact]
+    public void Memory_OfAMapThatFills_Grows()
+    {
+        using BpfMap map = BpfMap.Create("weighed", BpfMapType.Hash, 4, 8, 1000, NoPreallocation);
+        long before = map.ReadMemory();
+        Assert.True(before > 0);
+        for (uint key = 0; key < 1000; key++)
+        {
+            Assert.Equal(0, map.Update(key, 1UL));
+        }
+
+        Assert.True(map.ReadMemory() >= before + (1000 * (4 + 8)));
+    }
+
+    [Fact]
     public void WrongSize_OfKeyOrValue_Throws()
     {
         using BpfMap map = BpfMap.Create("sized", BpfMapType.Hash, 4, 8, 2, NoPreallocation);

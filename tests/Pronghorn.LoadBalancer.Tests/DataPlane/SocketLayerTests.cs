@@ -2,6 +2,8 @@
 using System;
 using System.Net;
 using System.Net.Sockets;
+using System.Threading;
+using System.Threading.Tasks;
 using Pronghorn.Lab;
 using Pronghorn.Linux.Interop;
 using Xunit;
@@ -403,6 +405,34 @@ public sealed class SocketLayerTests : IClassFixture<SocketLayerFixture>
         _tables.SetNodeNamespace(0);
         InNode(() => Assert.Equal(SocketError.NetworkUnreachable, TryConnect(Vip, 80)));
         _tables.SetNodeNamespace(cookie);
+    }
+
+    [Fact]
+    public async Task ProgramsReplaced_WhileAClientConnects_EveryConnectionIsTranslated()
+    {
+        uint service = ServeOne(Vip, 80, "10.244.0.2", ProtocolType.Tcp);
+        bool isReplaced = false;
+        int connections = 0;
+        Task client = Task.Run(() => InNode(() =>
+        {
+            // Untranslated, there is no route to the service's address, and the connect fails.
+            while (!Volatile.Read(ref isReplaced))
+            {
+                (int arrived, _) = ConnectMany(Vip, 16);
+                Interlocked.Add(ref connections, arrived);
+            }
+        }));
+        for (int i = 0; i < 5; i++)
+        {
+            int before = Volatile.Read(ref connections);
+            _lab.Layer.Start(_lab.Cgroup.Path, SocketLayerFixture.SmallMaps);
+            SpinWait.SpinUntil(() => Volatile.Read(ref connections) > before || client.IsCompleted);
+        }
+
+        Volatile.Write(ref isReplaced, true);
+        await client;
+        Assert.Equal((ulong)connections, _tables.Count(service).Connections);
+        Assert.True(connections >= 5 * 16);
     }
 
     private static Socket Open(bool isIpv6, SocketType type)
