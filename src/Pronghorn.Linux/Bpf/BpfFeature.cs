@@ -35,7 +35,10 @@ public sealed class BpfFeature
 
     /// <summary>Hooks at connect(2), sendmsg(2) and recvmsg(2) of a cgroup.</summary>
     public static BpfFeature SocketAddressHooks { get; } = new(
-        "hooks at connect, sendmsg and recvmsg", "5.2", "CONFIG_CGROUP_BPF", static () => ProbeSocketAddress(BpfAttachType.ReceiveMessage6));
+        "hooks at connect, sendmsg and recvmsg",
+        "5.2",
+        "CONFIG_CGROUP_BPF",
+        static () => ProbeSocketAddress(BpfAttachType.ReceiveMessage6));
 
     /// <summary>Hooks at getpeername(2).</summary>
     public static BpfFeature GetPeerNameHooks { get; } = new(

@@ -63,7 +63,9 @@ public sealed class SocketLayer
     /// </summary>
     /// <param name="cgroup">Path of a cgroup v2 folder; the sockets of all processes in it and below are served.</param>
     /// <param name="sizes">Sizes of the maps; must be those of pinned maps, if there are any.</param>
-    /// <exception cref="BpfException">The kernel lacks something, or a step failed. What was attached before stays; what this call attached is gone again.</exception>
+    /// <exception cref="BpfException">
+    /// The kernel lacks something, or a step failed. What was attached before stays; what this call attached is gone again.
+    /// </exception>
     public void Start(string cgroup, MapSizes sizes)
     {
         ArgumentException.ThrowIfNullOrEmpty(cgroup);
