@@ -174,6 +174,23 @@ public sealed class FrontendTests
     }
 
     [Theory]
+    [InlineData("ExternalName", "")]
+    [InlineData("ClusterIP", "ClusterIp")]
+    [InlineData("NodePort", "ClusterIp NodePort")]
+    [InlineData("LoadBalancer", "ClusterIp LoadBalancer NodePort")]
+    public void Type_SaysWhichFrontendsThereAre(string type, string expected)
+    {
+        int nodePort = type is "NodePort" or "LoadBalancer" ? 30080 : 0;
+        Service service = World.Service(
+            new ServiceSpec { Type = type, ExternalName = "a.example", Ports = [new ServicePort { Port = 80, NodePort = nodePort }] });
+
+        ServiceState state = World.Resolve(service.WithIngress(new LoadBalancerIngress { Ip = "203.0.113.5" }), World.Slice("10.0.1.1"));
+
+        Assert.Equal(expected, string.Join(' ', state.Ports.SelectMany(port => port.Frontends).Select(frontend => frontend.Kind)));
+        Assert.Empty(state.Problems);
+    }
+
+    [Theory]
     [InlineData("LoadBalancer", "Local", 30001, 30001)]
     [InlineData("LoadBalancer", "Cluster", 30001, 0)]
     [InlineData("NodePort", "Local", 30001, 0)]

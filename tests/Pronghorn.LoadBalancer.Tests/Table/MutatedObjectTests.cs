@@ -36,6 +36,11 @@ public sealed class MutatedObjectTests
         "hints":{"forZones":[{"name":"a"}],"forNodes":[{"name":"here"}]}},{"addresses":["10.0.1.2"],"nodeName":"there","zone":"b"}]}
         """;
 
+    private const string Node = """
+        {"metadata":{"name":"here","labels":{"topology.kubernetes.io/zone":"a"}},"spec":{"podCIDR":"10.4.0.0/24","podCIDRs":["10.4.0.0/24"]},
+        "status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"},{"type":"Hostname","address":"here"}]}}
+        """;
+
     private static readonly string[] s_oddities =
     [
         "null", "0", "1", "-1", "70000", "1e9", "99999999999999", "true", "\"\"", "\"None\"", "\"Local\"", "\"Cluster\"", "\"TCP\"",
@@ -73,6 +78,37 @@ public sealed class MutatedObjectTests
         }
 
         Assert.InRange(resolved, Rounds / 10, Rounds);
+    }
+
+    [Fact]
+    public void ObjectsAsTheServerStoresThem_HaveNoProblem()
+    {
+        EndpointSlice slice = KubernetesJson.ReadEndpointSlice(Encoding.UTF8.GetBytes(Slice));
+        foreach (string json in (string[])[Service, .. RecordedObjects("Service")])
+        {
+            Assert.Empty(World.Resolve(KubernetesJson.ReadService(Encoding.UTF8.GetBytes(json)), slice).Problems);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public void MutatedNodes_AreRefusedOrTellWhatCanBeRead(int seed)
+    {
+        Random random = new(seed);
+        int read = 0;
+        for (int round = 0; round < Rounds; round++)
+        {
+            if (TryRead(Mutate(Node, random), KubernetesJson.ReadNode) is { } node)
+            {
+                NodeFacts facts = World.Node.With(node);
+                Assert.NotNull(facts.Zone);
+                Assert.InRange(facts.PrimaryAddresses.Length, 1, 2);
+                Assert.All(World.Node.Addresses, address => Assert.Contains(address, facts.Addresses));
+                read++;
+            }
+        }
+
+        Assert.InRange(read, Rounds / 10, Rounds);
     }
 
     private static void AssertHolds(ServiceState state)
