@@ -37,7 +37,8 @@ public sealed class MutatedObjectTests
         """;
 
     private const string Node = """
-        {"metadata":{"name":"here","labels":{"topology.kubernetes.io/zone":"a"}},"spec":{"podCIDR":"10.4.0.0/24","podCIDRs":["10.4.0.0/24"]},
+        {"metadata":{"name":"here","labels":{"topology.kubernetes.io/zone":"a"}},
+        "spec":{"podCIDR":"10.4.0.0/24","podCIDRs":["10.4.0.0/24"]},
         "status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"},{"type":"Hostname","address":"here"}]}}
         """;
 
