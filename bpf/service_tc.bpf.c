@@ -103,7 +103,13 @@ static __always_inline int frame_grow_network(struct __sk_buff *context, const s
 	return bpf_skb_adjust_room(context, length, BPF_ADJ_ROOM_MAC, 0) ? -1 : 0;
 }
 
-#include "common/service_packet.h"
+/* Takes octets out in front of the network header. */
+static __always_inline int frame_shrink_network(struct __sk_buff *context, __u32 length)
+{
+	return bpf_skb_adjust_room(context, -(int)length, BPF_ADJ_ROOM_MAC, 0) ? -1 : 0;
+}
+
+#include "common/service_direct.h"
 
 static __always_inline __u64 partial_quoted_sum(struct __sk_buff *context, const struct packet *packet, __u32 words)
 {
@@ -154,12 +160,47 @@ static __always_inline int send_on(struct __sk_buff *context, const struct packe
 	return verdict_counted(VERDICT_PASS, PACKET_LEFT_TO_KERNEL);
 }
 
+/* 1 when an option fits, 0 when the packet goes without, 2 when it became an error, -1 when it is to be dropped. */
+static __noinline int has_room_for_option(struct __sk_buff *context, const struct packet *packet,
+					  const struct ends *to)
+{
+	struct bpf_fib_lookup fib;
+	__u32 length = packet->transport - packet->network + packet->length + direct_length(packet);
+
+	if (route_look_up(context, packet, to, &fib, length > 0xffff ? 0xffff : length) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return 1;
+	switch (direct_too_big(context, packet, fib.mtu_result)) {
+	case 1:
+		return 0;
+	case -1:
+		return 2;
+	default:
+		return -1;
+	}
+}
+
 static __always_inline int deliver(struct __sk_buff *context, const struct packet *packet,
 				   struct connection *connection)
 {
+	int announces = connection_announces(packet, connection);
+
+	if (announces) {
+		announces = has_room_for_option(context, packet, &connection->to);
+		if (announces < 0)
+			return VERDICT_DROP;
+		if (announces > 1)
+			return send_back(context, packet);
+	}
 	count_traffic(packet, connection);
 	if (packet_translate(context, packet, &connection->to))
 		return verdict_counted(VERDICT_DROP, PACKET_WRITE_FAILED);
+	if (announces) {
+		if (direct_insert(context, packet))
+			return verdict_counted(VERDICT_DROP, PACKET_DIRECT_TOO_BIG);
+		if (connection->announcements)
+			connection->announcements--;
+		count_packet(PACKET_DIRECT_SENT);
+	}
 	return send_on(context, packet, &connection->to);
 }
 
@@ -176,13 +217,19 @@ static __always_inline int deliver_error(struct __sk_buff *context, const struct
 static __always_inline int handle_skb(struct __sk_buff *context, int is_leaving)
 {
 	struct packet packet = {};
+	int verdict;
 
 	/* A tagged frame is seen again on its VLAN interface. */
 	if (context->pkt_type == PACKET_FOR_ANOTHER_HOST || context->vlan_present)
 		return VERDICT_PASS;
 	packet.interface = context->ifindex;
 	packet.is_leaving = is_leaving;
-	return handle_packet(context, &packet);
+	verdict = handle_packet(context, &packet);
+	/* The shortest header with an option; there is none without a transport header either. */
+	if (verdict == VERDICT_PASS && !is_leaving && packet.key.destination_port &&
+	    packet.transport - packet.network > (packet.is_ipv6 ? sizeof(struct ipv6_header) : sizeof(struct ipv4_header)))
+		return direct_receive(context, &packet);
+	return verdict;
 }
 
 SEC("tc")

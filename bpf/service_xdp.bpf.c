@@ -149,6 +149,8 @@ static __always_inline int deliver(struct xdp_md *context, const struct packet *
 	struct device_value *device;
 	struct bpf_fib_lookup fib;
 
+	if (connection_announces(packet, connection))
+		return verdict_counted(XDP_PASS, PACKET_LEFT_TO_TC);
 	device = find_way(context, packet, &connection->to, &fib);
 	if (!device)
 		return verdict_counted(XDP_PASS, PACKET_LEFT_TO_TC);

@@ -44,7 +44,8 @@ struct connection {
 	/* The backend sees an address of this node. */
 	__u8 is_masqueraded;
 	__u8 options;
-	__u8 reserved;
+	/* Packets that still carry the frontend along, if answers are direct. */
+	__u8 announcements;
 	__u32 service;
 	__u32 backend;
 	/* Where the backend was found: see connection_backend_stands(). */

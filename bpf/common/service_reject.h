@@ -3,7 +3,7 @@
 #define PRONGHORN_SERVICE_REJECT_H
 
 /*
- * Answers to a packet that nobody takes: a TCP reset (RFC 9293 3.10.7.1), or ICMP port unreachable. The
+ * Answers to a packet that nobody takes: a TCP reset (RFC 9293 3.10.7.1), or an ICMP error. The
  * packet itself becomes the answer. The program that includes this defines frame_set_length() and
  * frame_grow_network(), which change the frame around its headers, checksum_is_partial(), and later
  * partial_quoted_sum().
@@ -161,7 +161,9 @@ static __always_inline __u64 quoted_sum(struct packet_context *context, __u32 of
 	return sum;
 }
 
-static __noinline int reject_unreachable(struct packet_context *context, const struct packet *packet)
+/* An error of this type and code (`kind`: the high and the low octet), the rest of its header in network order. */
+static __noinline int reject_by_icmp(struct packet_context *context, const struct packet *packet, __u16 kind,
+				     __be32 rest)
 {
 	__u32 header = packet->is_ipv6 ? sizeof(struct ipv6_header) : sizeof(struct ipv4_header);
 	__u32 network = packet->network, words;
@@ -190,10 +192,10 @@ static __noinline int reject_unreachable(struct packet_context *context, const s
 	icmp = packet_at(context, network + header, sizeof(*icmp));
 	if (!icmp)
 		return -1;
-	icmp->type = packet->is_ipv6 ? ICMPV6_DESTINATION_UNREACHABLE : ICMP_DESTINATION_UNREACHABLE;
-	icmp->code = packet->is_ipv6 ? ICMPV6_PORT_UNREACHABLE : ICMP_PORT_UNREACHABLE;
-	icmp->rest = 0;
-	sum += bpf_htons((__u16)icmp->type << 8 | icmp->code);
+	icmp->type = kind >> 8;
+	icmp->code = kind & 0xff;
+	icmp->rest = rest;
+	sum += (__u64)bpf_htons(kind) + rest;
 	icmp->checksum = ~sum_fold(packet->is_ipv6 ? sum + pseudo : sum);
 	return 0;
 }
@@ -212,7 +214,9 @@ static __always_inline int packet_reject(struct packet_context *context, const s
 			count_packet(PACKET_REJECT_LIMITED);
 			return -1;
 		}
-		result = reject_unreachable(context, packet);
+		result = reject_by_icmp(context, packet, packet->is_ipv6 ?
+					ICMPV6_DESTINATION_UNREACHABLE << 8 | ICMPV6_PORT_UNREACHABLE :
+					ICMP_DESTINATION_UNREACHABLE << 8 | ICMP_PORT_UNREACHABLE, 0);
 	}
 	if (!result)
 		count_packet(PACKET_REJECTED);

@@ -17,6 +17,9 @@
 
 #define SOURCE_PORT_PROBES 32
 
+/* At first. Later, one each time that an entry is looked after. A TCP SYN always. */
+#define DIRECT_ANNOUNCEMENTS 4
+
 #ifndef BPF_FIB_LOOKUP_SRC
 #define BPF_FIB_LOOKUP_SRC (1U << 4)
 #endif
@@ -44,6 +47,14 @@ static __always_inline int connection_leads_to(const struct connection *pair, co
 	       address_equal(pair->to.source, key->destination) && address_equal(pair->to.destination, key->source);
 }
 
+/* Of a connection whose answers are direct, a node sees one direction only. */
+static __always_inline int connection_is_finished(const struct connection *connection)
+{
+	if (connection->options & CONNECTION_DIRECT_RETURN)
+		return connection->client_finished || connection->backend_finished;
+	return connection->client_finished && connection->backend_finished;
+}
+
 static __always_inline __u64 connection_timeout_ns(const struct connection *connection, __u8 protocol,
 						   const struct service_settings *settings)
 {
@@ -53,7 +64,7 @@ static __always_inline __u64 connection_timeout_ns(const struct connection *conn
 		seconds = settings->udp_timeout;
 	else if (protocol == PROTOCOL_SCTP)
 		seconds = settings->sctp_timeout;
-	else if (connection->is_reset || (connection->client_finished && connection->backend_finished))
+	else if (connection->is_reset || connection_is_finished(connection))
 		seconds = settings->tcp_closing_timeout;
 	else if (!connection->is_answered)
 		seconds = settings->tcp_opening_timeout;
@@ -107,10 +118,15 @@ static __noinline int connection_look_after(const struct packet *packet, struct 
 		lost.to.source_port = packet->key.destination_port;
 		lost.to.destination_port = packet->key.source_port;
 		lost.is_reverse = !connection->is_reverse;
+		/* What the client sends is missing only where others send it on: here it needs no announcement. */
+		if (connection->is_reverse)
+			lost.options = 0;
 		lost.last_seen_ns = now;
 		bpf_map_update_elem(&connections, &pair_key, &lost, BPF_NOEXIST);
 	}
 	connection->last_seen_ns = now;
+	if ((connection->options & CONNECTION_DIRECT_RETURN) && !connection->is_reverse)
+		connection->announcements = 1;
 	return 1;
 }
 
@@ -125,7 +141,7 @@ static __noinline void connection_mark(const struct packet *packet, struct conne
 
 	connection_pair_key(&packet->key, connection, &pair_key);
 	pair = bpf_map_lookup_elem(&connections, &pair_key);
-	if (reverse)
+	if (reverse || (connection->options & CONNECTION_DIRECT_RETURN))
 		connection->is_answered = 1;
 	if (reset)
 		connection->is_reset = 1;
@@ -163,7 +179,9 @@ static __always_inline struct connection *connection_find(const struct packet *p
 		count_packet(PACKET_CONNECTION_OVER);
 		return 0;
 	}
-	if ((packet->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_RST)) || (connection->is_reverse && !connection->is_answered))
+	if ((packet->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_RST)) ||
+	    (!connection->is_answered && (connection->is_reverse || ((packet->tcp_flags & TCP_FLAG_ACK) &&
+								     (connection->options & CONNECTION_DIRECT_RETURN)))))
 		connection_mark(packet, connection);
 	return connection;
 }
@@ -287,6 +305,52 @@ static __always_inline void opening_fill(const struct packet *packet, struct ope
 	opening->reverse_key.protocol = packet->key.protocol;
 }
 
+/*
+ * Claims the way back of a connection that the backend's node answers itself. Not if it would look to the
+ * backend like another one: the source port cannot be changed then, and answers come through here.
+ */
+static __always_inline int connection_claim_direct(const struct packet *packet, struct opening *opening,
+						   const struct service_settings *settings)
+{
+	const struct choice *choice = &opening->choice;
+
+	if (!(choice->service_flags & SERVICE_DIRECT_RETURN) || choice->client != CLIENT_EXTERNAL ||
+	    (choice->backend.flags & BACKEND_LOCAL))
+		return 0;
+	opening->forward.options = CONNECTION_DIRECT_RETURN;
+	opening->forward.announcements = DIRECT_ANNOUNCEMENTS;
+	opening->reverse.options = CONNECTION_DIRECT_RETURN;
+	if (connection_claim(packet, &opening->reverse_key, &opening->reverse, settings))
+		return 1;
+	opening->forward.options = 0;
+	opening->forward.announcements = 0;
+	opening->reverse.options = 0;
+	return 0;
+}
+
+/* Makes the entry for what the client sends, after that for the answers has been claimed. */
+static __always_inline struct connection *connection_enter(const struct packet *packet, struct opening *opening)
+{
+	address_copy(opening->forward.to.source, opening->reverse_key.destination);
+	opening->forward.to.source_port = opening->reverse_key.destination_port;
+	if (bpf_map_update_elem(&connections, &packet->key, &opening->forward, BPF_ANY)) {
+		count_packet(PACKET_CONNECTIONS_FULL);
+		return 0;
+	}
+	count_packet(PACKET_CONNECTION_OPENED);
+	return bpf_map_lookup_elem(&connections, &packet->key);
+}
+
+/* Whether this packet has to tell the backend's node which frontend it was for. */
+static __always_inline int connection_announces(const struct packet *packet, const struct connection *connection)
+{
+	if (!(connection->options & CONNECTION_DIRECT_RETURN) || connection->is_reverse ||
+	    packet->fragment == FRAGMENT_LATER)
+		return 0;
+	return connection->announcements ||
+	       (packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
+}
+
 /* Makes both entries of a flow. 0 when there is no room or no port; counted. */
 static __noinline struct connection *connection_open(struct packet_context *context, const struct packet *packet,
 						     struct opening *opening, __u64 now)
@@ -301,6 +365,8 @@ static __noinline struct connection *connection_open(struct packet_context *cont
 
 	/* To a backend that is this node itself answers come back anyway, and its own address would be martian. */
 	hairpin = address_equal(packet->key.source, choice->backend.address);
+	if (!hairpin && connection_claim_direct(packet, opening, settings))
+		return connection_enter(packet, opening);
 	masquerade = hairpin || ((choice->view_flags & VIEW_MASQUERADE) &&
 				 !(node_address_flags(choice->backend.address) & NODE_ADDRESS_SOURCE));
 	if (masquerade) {
@@ -316,14 +382,7 @@ static __noinline struct connection *connection_open(struct packet_context *cont
 			return 0;
 	}
 
-	address_copy(opening->forward.to.source, opening->reverse_key.destination);
-	opening->forward.to.source_port = opening->reverse_key.destination_port;
-	if (bpf_map_update_elem(&connections, &packet->key, &opening->forward, BPF_ANY)) {
-		count_packet(PACKET_CONNECTIONS_FULL);
-		return 0;
-	}
-	count_packet(PACKET_CONNECTION_OPENED);
-	return bpf_map_lookup_elem(&connections, &packet->key);
+	return connection_enter(packet, opening);
 }
 
 #endif

@@ -79,9 +79,14 @@ public sealed class ConnectionCollector
     {
         IpProtocol.Udp => settings.UdpTimeout,
         IpProtocol.Sctp => settings.SctpTimeout,
-        _ when entry.IsReset != 0 || (entry.ClientFinished != 0 && entry.BackendFinished != 0) => settings.TcpClosingTimeout,
+        _ when entry.IsReset != 0 || IsFinished(entry) => settings.TcpClosingTimeout,
         _ => entry.IsAnswered != 0 ? settings.TcpTimeout : settings.TcpOpeningTimeout,
     };
+
+    // Of a connection whose answers are direct, a node sees one direction only.
+    private static bool IsFinished(in ConnectionEntry entry) => entry.Options != 0
+        ? entry.ClientFinished != 0 || entry.BackendFinished != 0
+        : entry.ClientFinished != 0 && entry.BackendFinished != 0;
 
     private static void Check(int result, BpfMap map)
     {

@@ -66,7 +66,8 @@ public record struct ConnectionEntry
     /// <summary>1: answers go straight from the backend's node to the client.</summary>
     public byte Options;
 
-    private readonly byte _reserved;
+    /// <summary>Packets that still carry the frontend along.</summary>
+    public byte Announcements;
 
     /// <summary>Identifier of the service port.</summary>
     public uint Service;

@@ -120,7 +120,9 @@ public sealed class PacketLayerTests(TcNetwork network) : IClassFixture<TcNetwor
         Add(Wire.IpProtocol.Tcp, new ConnectionEntry { LastSeen = Before(11), IsAnswered = 1, ClientFinished = 1 });
         Add(Wire.IpProtocol.Tcp, new ConnectionEntry { LastSeen = Before(11), IsAnswered = 1, ClientFinished = 1, BackendFinished = 1 });
 
-        Assert.Equal(new ConnectionSweep(6008, 2, 1, 1, 6003), collector.Sweep(now));
+        Add(Wire.IpProtocol.Tcp, new ConnectionEntry { LastSeen = Before(11), IsAnswered = 1, ClientFinished = 1, Options = 1 });
+
+        Assert.Equal(new ConnectionSweep(6009, 2, 1, 1, 6004), collector.Sweep(now));
         Assert.Equal(new ConnectionSweep(5, 2, 1, 1, 0), collector.Sweep(now));
     }
 }
