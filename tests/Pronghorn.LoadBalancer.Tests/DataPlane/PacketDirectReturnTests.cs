@@ -117,7 +117,8 @@ public sealed class PacketDirectReturnTests(TwoPacketNodes nodes) : IClassFixtur
         flow.AtEdgeTc(flow.Request);
         var key = new FrontendKey(PacketNode.Ip("203.0.113.99"), flow.Key.Port, IpProtocol.Tcp);
         _entry.AddService(
-            flow.Id + 30000, key, [(flow.Id, flow.Backend, flow.BackendPort)], change: value => value with { Flags = ServiceFlags.DirectReturn });
+            flow.Id + 30000, key, [(flow.Id, flow.Backend, flow.BackendPort)],
+            change: value => value with { Flags = ServiceFlags.DirectReturn });
         (uint verdict, TestPacket sent) = flow.AtEdge(flow.Request with { Destination = key.Address });
         Assert.Equal((PacketNode.XdpTransmit, 0), (verdict, sent.OptionLength));
         Assert.NotEqual(flow.Request.SourcePort, sent.SourcePort);
