@@ -63,7 +63,7 @@ public sealed partial class FlowExplainer
         if (verdict.Client == ClientClass.Node)
         {
             return verdict.IsOutsideSourceRanges
-                ? $"loadBalancerSourceRanges ({ranges}) has no address of this node: dropped"
+                ? $"loadBalancerSourceRanges ({ranges}) has no address of this node that it is known by: dropped"
                 : $"loadBalancerSourceRanges ({ranges}) has this node's address: admitted";
         }
 

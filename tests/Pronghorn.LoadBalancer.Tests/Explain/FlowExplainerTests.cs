@@ -59,6 +59,7 @@ public sealed class FlowExplainerTests
     [InlineData("10.9.9.9 -> 203.0.113.5:80", "10.0.1.1@here", "drop", "10.9.9.9 is not in loadBalancerSourceRanges")]
     [InlineData("203.0.113.9 -> 203.0.113.5:80", "10.0.1.1@here", "forward", "203.0.113.9 is in loadBalancerSourceRanges")]
     [InlineData("192.168.0.2 -> 203.0.113.5:80", "10.0.1.1@here", "forward", "has this node's address")]
+    [InlineData("192.168.1.2 -> 203.0.113.5:80", "10.0.1.1@here", "forward", "has this node's address")]
     [InlineData("203.0.113.9 -> 192.168.0.2:31000", "10.0.1.1@here", "accept", "health check of shop/cart")]
     [InlineData("10.9.9.9 -> 172.30.0.1:81", "10.0.1.1@here", "pass", "172.30.0.1 is an address of shop/cart, which serves 80/TCP")]
     [InlineData("10.9.9.9 -> 192.168.0.77:30080", "10.0.1.1@here", "pass", "192.168.0.77 is not an address of node here")]
@@ -71,6 +72,19 @@ public sealed class FlowExplainerTests
 
         Assert.Equal(outcome, told.Outcome);
         Assert.Contains(told.Reasons, one => one.Contains(reason, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("192.168.0.2")]
+    [InlineData("192.168.1.2")]
+    public void NodeWithASecondaryAddressInARange_IsNotAdmittedByIt(string source)
+    {
+        ServiceSpec spec = s_local with { LoadBalancerSourceRanges = ["192.168.1.0/24"] };
+
+        FlowExplanation told = Explain($"{source} -> 203.0.113.5:80", spec, "10.0.1.1@here");
+
+        Assert.Equal("drop", told.Outcome);
+        Assert.Contains(told.Reasons, reason => reason.Contains("has no address of this node that it is known by", StringComparison.Ordinal));
     }
 
     [Fact]
