@@ -8,6 +8,10 @@ internal static class LoadBalancerCommand
 {
     internal static Command Create() => new("lb", "The service load balancer, in place of kube-proxy.")
     {
+        LoadBalancerEnableCommand.Create(),
+        LoadBalancerEnableCommand.CreateDisable(),
+        LoadBalancerStatusCommand.Create(),
+        LoadBalancerStatusCommand.CreateList(),
         LoadBalancerExplainCommand.Create(),
     };
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Pronghorn.LoadBalancer.Cluster;
+using Pronghorn.LoadBalancer.Explain;
 using Pronghorn.LoadBalancer.Maps;
 using Pronghorn.LoadBalancer.Table;
 
@@ -28,7 +30,7 @@ public sealed partial class ServiceProxy
     {
         lock (_gate)
         {
-            return [.. _states.Values.OrderBy(state => state.Name.ToString(), System.StringComparer.Ordinal)];
+            return [.. _states.Values.OrderBy(state => state.Name.ToString(), StringComparer.Ordinal)];
         }
     }
 
@@ -64,12 +66,30 @@ public sealed partial class ServiceProxy
         }
     }
 
-    /// <summary>A service and its slices as the cluster last told them, for an explanation; null if there is no such service.</summary>
-    public (Service Service, IReadOnlyList<EndpointSlice> Slices)? Find(ObjectName name)
+    /// <summary>Batches written, entries written, and when the maps were last made right.</summary>
+    public (long Batches, long Writes, DateTimeOffset LastSync) ReadProgress()
     {
         lock (_gate)
         {
-            return _cluster.FindService(name) is { } service ? (service, _cluster.SlicesOf(name)) : null;
+            return (_metrics.SyncDuration.Count, _metrics.Writes, _metrics.LastSync);
+        }
+    }
+
+    /// <summary>Whether the maps have all that was told, and since when.</summary>
+    public (bool IsHealthy, DateTimeOffset LastSync) ReadHealth()
+    {
+        lock (_gate)
+        {
+            return (_synced.Task.IsCompletedSuccessfully && _failures == 0, _metrics.LastSync);
+        }
+    }
+
+    /// <summary>Says what would happen to a flow now, and why. Changes wait meanwhile.</summary>
+    public FlowExplanation Explain(Flow flow)
+    {
+        lock (_gate)
+        {
+            return new FlowExplainer(_cluster, _facts).Explain(flow);
         }
     }
 

@@ -9,6 +9,7 @@ using System.Threading;
 using System.Threading.Channels;
 using System.Threading.Tasks;
 using Pronghorn.LoadBalancer.Cluster;
+using Pronghorn.LoadBalancer.DataPlane;
 using Pronghorn.LoadBalancer.Maps;
 using Pronghorn.LoadBalancer.Planning;
 using Pronghorn.LoadBalancer.Table;
@@ -64,6 +65,11 @@ public sealed partial class ServiceProxy
 
     /// <summary>Is told after each batch whose services have changed; on the proxy's thread.</summary>
     public Action<IReadOnlyCollection<ServiceState>>? Changed { get; set; }
+
+    /// <summary>
+    /// Is told after each batch which endpoints are in no slice of their service any more (one that terminates is still in it).
+    /// </summary>
+    public Action<IReadOnlyCollection<BackendEnd>>? EndpointsGone { get; set; }
 
     /// <summary>Works until there are no more changes, or it is cancelled. The maps stay as they are.</summary>
     public async Task RunAsync(ChannelReader<ClusterChange> changes, CancellationToken cancellation)
@@ -124,6 +130,7 @@ public sealed partial class ServiceProxy
             Resolve(touched, out List<ServiceState> applied, out List<ObjectName> removed);
             Write(applied, removed, isWhole: !wasComplete, arrived);
             Tell(touched);
+            TellGone(touched);
         }
     }
 

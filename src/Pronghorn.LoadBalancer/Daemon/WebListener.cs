@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Threading.Tasks;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Pronghorn.LoadBalancer.Cluster;
+
+namespace Pronghorn.LoadBalancer.Daemon;
+
+/// <summary>A small web server that takes nothing from the environment.</summary>
+internal sealed class WebListener : IAsyncDisposable
+{
+    private readonly WebApplication _application;
+
+    private WebListener(WebApplication application) => _application = application;
+
+    /// <summary>Starts one.</summary>
+    /// <exception cref="System.IO.IOException">It cannot bind to where it shall listen.</exception>
+    public static async Task<WebListener> StartAsync(
+        Action<KestrelServerOptions> listen, RequestDelegate answer, IProblemSink problems)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Logging.AddProvider(new ProblemLogging(problems));
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
+        {
+            options.AddServerHeader = false;
+            listen(options);
+        });
+        WebApplication application = builder.Build();
+        application.Run(answer);
+        try
+        {
+            await application.StartAsync();
+        }
+        catch
+        {
+            await application.DisposeAsync();
+            throw;
+        }
+
+        return new WebListener(application);
+    }
+
+    public ValueTask DisposeAsync() => _application.DisposeAsync();
+
+    /// <summary>Turns what the server has to complain of into problems.</summary>
+    private sealed class ProblemLogging(IProblemSink problems) : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void Dispose()
+        {
+        }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel))
+            {
+                problems.Report(new Problem("web server", "", exception is null ? formatter(state, null) : exception.Message));
+            }
+        }
+    }
+}
