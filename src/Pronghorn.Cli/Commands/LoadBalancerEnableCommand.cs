@@ -89,6 +89,15 @@ internal static class LoadBalancerEnableCommand
     private static async Task<int> StartAsync(DaemonOptions options, string[] arguments, TimeSpan wait, bool json)
     {
         var paths = new RuntimePaths(options.Instance);
+        using (var client = new ControlClient(paths))
+        {
+            if (await DaemonProcess.ReadStatusAsync(client, CancellationToken.None) is { } running)
+            {
+                throw new CommandException(
+                    $"it is enabled already: process {running.ProcessId} serves the instance '{running.Instance}' from {running.Source}");
+            }
+        }
+
         using Process process = DaemonProcess.Start(arguments, paths);
         DaemonStatus status = await DaemonProcess.WaitUntilSynchronizedAsync(process, paths, wait, CancellationToken.None);
         if (json)

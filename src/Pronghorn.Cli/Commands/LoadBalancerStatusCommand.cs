@@ -66,9 +66,11 @@ internal static class LoadBalancerStatusCommand
     {
         Terminal.Result($"instance     {status.Instance}, process {status.ProcessId}, since {status.Started:u}");
         Terminal.Result($"source       {status.Source}{(status.Synchronized ? "" : " (not heard of everything yet)")}");
-        Terminal.Result($"node         {status.Node}{(status.Zone.Length > 0 ? $" in {status.Zone}" : "")}: {string.Join(", ", status.Addresses)}");
+        string zone = status.Zone.Length > 0 ? $" in {status.Zone}" : "";
+        Terminal.Result($"node         {status.Node}{zone}: {string.Join(", ", status.Addresses)}");
         Terminal.Result($"pods         {(status.PodRanges.Length > 0 ? string.Join(", ", status.PodRanges) : "no range is known")}");
-        Terminal.Result($"services     {status.Services}, {status.ServicePorts} ports; {status.Batches} changes, {status.Writes} map writes");
+        Terminal.Result($"services     {status.Services}, {status.ServicePorts} ports");
+        Terminal.Result($"written      {status.Batches} changes, {status.Writes} entries of maps");
         Terminal.Result($"attached     {string.Join(", ", status.Attachments.Select(one => one.Place))}");
         if (status.HealthCheckPorts.Length > 0)
         {

@@ -6,6 +6,7 @@ using System.Linq;
 using System.Net;
 using Pronghorn.LoadBalancer.Cluster;
 using Pronghorn.LoadBalancer.Daemon;
+using Pronghorn.LoadBalancer.DataPlane;
 using Pronghorn.LoadBalancer.Sources.KubernetesApi;
 using Pronghorn.LoadBalancer.Sources.Manifests;
 using Pronghorn.LoadBalancer.Table;
@@ -42,6 +43,11 @@ internal sealed class DaemonCommandOptions
     private readonly Option<string[]> _interfaces = Many("--interface", "Interface that clients and other nodes are behind.");
 
     private readonly Option<string[]> _podInterfaces = Many("--pod-interface", "Pattern of pods' interfaces on the node, as \"cali*\".");
+
+    private readonly Option<XdpChoice> _xdp = new("--xdp")
+    {
+        Description = "Take packets of --interface by XDP: automatic, native, generic or off (tc alone).",
+    };
 
     private readonly Option<string[]> _pods = Many("--pod-cidr", "Range of the cluster's pods, as 10.0.0.0/8.");
 
@@ -86,7 +92,7 @@ internal sealed class DaemonCommandOptions
     {
         Option[] options =
         [
-            _manifests, _kubeconfig, _proxyName, _nodeName, _zone, _cgroup, _interfaces, _podInterfaces, _pods, _nodePorts,
+            _manifests, _kubeconfig, _proxyName, _nodeName, _zone, _cgroup, _interfaces, _podInterfaces, _xdp, _pods, _nodePorts,
             _noLocalhost, _masqueradeAll, _endsTcp, _config, _health, _metrics, Instance,
         ];
         Array.ForEach(options, command.Add);
@@ -115,6 +121,7 @@ internal sealed class DaemonCommandOptions
             Cgroup = result.GetValue(_cgroup),
             Interfaces = [.. result.GetValue(_interfaces) ?? []],
             PodInterfaces = [.. result.GetValue(_podInterfaces) ?? []],
+            Xdp = result.GetValue(_xdp),
             Maps = configuration.Maps,
             Connections = configuration.Connections,
             EndsTcp = result.GetValue(_endsTcp),
@@ -139,8 +146,12 @@ internal sealed class DaemonCommandOptions
             return null;
         }
 
-        return IPEndPoint.TryParse(text, out IPEndPoint? where) && where.Port != 0
-            ? where : throw new CommandException($"{option}: \"{text}\" is not an address with a port, as 127.0.0.1:10249", ExitStatus.Usage);
+        if (IPEndPoint.TryParse(text, out IPEndPoint? where) && where.Port != 0)
+        {
+            return where;
+        }
+
+        throw new CommandException($"{option}: \"{text}\" is not an address with a port, as 127.0.0.1:10249", ExitStatus.Usage);
     }
 
     private (IClusterSource Source, string Text) ReadSource(ParseResult result, string nodeName)

@@ -49,7 +49,7 @@ internal static class DaemonProcess
         {
             if (process.HasExited)
             {
-                throw new CommandException($"the daemon ended at once: {File.ReadAllText(paths.LogFile).Trim()}");
+                throw new CommandException($"the daemon ended at once. It said:\n{File.ReadAllText(paths.LogFile).Trim()}");
             }
 
             DaemonStatus? status = await ReadStatusAsync(client, cancellation);
@@ -61,7 +61,8 @@ internal static class DaemonProcess
             if (Stopwatch.GetElapsedTime(began) > time)
             {
                 throw new CommandException(
-                    $"the daemon runs (process {process.Id}), but has not heard of all services within {time.TotalSeconds} s; see {paths.LogFile}");
+                    $"the daemon runs (process {process.Id}), but has not heard of all services within {time.TotalSeconds} s; "
+                        + $"see {paths.LogFile}");
             }
         }
 

@@ -146,6 +146,15 @@ public sealed record HealthCheckAnswer(
     [property: JsonPropertyName("localEndpoints")] int LocalEndpoints,
     [property: JsonPropertyName("serviceProxyHealthy")] bool ServiceProxyHealthy);
 
+/// <summary>What /healthz is answered; the names are kube-proxy's (pkg/proxy/healthcheck).</summary>
+/// <param name="LastUpdated">When the maps were last made right.</param>
+/// <param name="CurrentTime">Now.</param>
+/// <param name="Healthy">Whether the maps have all that was told.</param>
+public sealed record HealthAnswer(
+    [property: JsonPropertyName("lastUpdated")] DateTimeOffset LastUpdated,
+    [property: JsonPropertyName("currentTime")] DateTimeOffset CurrentTime,
+    [property: JsonPropertyName("healthy")] bool Healthy);
+
 /// <summary>An error of the control socket.</summary>
 /// <param name="Error">What is wrong.</param>
 public sealed record ControlError(string Error);
@@ -155,6 +164,7 @@ public sealed record ControlError(string Error);
 [JsonSerializable(typeof(DaemonStatus))]
 [JsonSerializable(typeof(ListedPort[]))]
 [JsonSerializable(typeof(HealthCheckAnswer))]
+[JsonSerializable(typeof(HealthAnswer))]
 [JsonSerializable(typeof(ControlError))]
 [JsonSerializable(typeof(FlowExplanation))]
 public sealed partial class ControlJson : JsonSerializerContext;

@@ -10,6 +10,15 @@ namespace Pronghorn.LoadBalancer.Daemon;
 /// <summary>The configuration file: what seldom needs another value than the default. JSON; comments are allowed.</summary>
 public sealed record DaemonConfiguration
 {
+    // By reflection: generated code would give the properties that a file leaves out no value instead of their own.
+    private static readonly JsonSerializerOptions s_format = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+    };
+
     /// <summary>Sizes of the maps.</summary>
     public MapSizes Maps { get; init; } = new();
 
@@ -22,8 +31,7 @@ public sealed record DaemonConfiguration
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), DaemonConfigurationJson.Default.DaemonConfiguration)
-                ?? new DaemonConfiguration();
+            return JsonSerializer.Deserialize<DaemonConfiguration>(File.ReadAllBytes(path), s_format) ?? new DaemonConfiguration();
         }
         catch (JsonException mistake)
         {
@@ -31,12 +39,3 @@ public sealed record DaemonConfiguration
         }
     }
 }
-
-/// <summary>Reads configuration files by generated code.</summary>
-[JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-    ReadCommentHandling = JsonCommentHandling.Skip,
-    AllowTrailingCommas = true)]
-[JsonSerializable(typeof(DaemonConfiguration))]
-internal sealed partial class DaemonConfigurationJson : JsonSerializerContext;

@@ -33,6 +33,9 @@ public sealed record DaemonOptions
     /// <summary>Patterns of pod interfaces.</summary>
     public ImmutableArray<string> PodInterfaces { get; init; } = [];
 
+    /// <summary>Whether packets are taken already by XDP.</summary>
+    public XdpChoice Xdp { get; init; }
+
     /// <summary>Sizes of the maps.</summary>
     public MapSizes Maps { get; init; } = new();
 

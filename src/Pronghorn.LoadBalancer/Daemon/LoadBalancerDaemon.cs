@@ -4,7 +4,6 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Net;
-using System.Net.Mime;
 using System.Threading;
 using System.Threading.Channels;
 using System.Threading.Tasks;
@@ -32,6 +31,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly SystemdNotifier _systemd = new();
     private readonly HealthCheckPorts _healthChecks;
+    private readonly DataPlaneSupervisor _dataPlane;
     private BpfMapStore? _store;
     private ServiceProxy? _proxy;
 
@@ -53,6 +53,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
         _pins = new PinLayout(options.Instance);
         _paths = new RuntimePaths(options.Instance, options.RuntimeRoot);
         _healthChecks = new HealthCheckPorts(problems);
+        _dataPlane = new DataPlaneSupervisor(options, _pins, problems);
     }
 
     private ServiceProxy Proxy => _proxy ?? throw new InvalidOperationException("The daemon is not running.");
@@ -62,9 +63,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
     /// <summary>Takes an instance's data plane away, and its files. No daemon of it may run.</summary>
     public static void Remove(string instance, string runtimeRoot = RuntimePaths.DefaultRoot)
     {
-        var pins = new PinLayout(instance);
-        new SocketLayer(pins).Stop();
-        pins.Remove();
+        DataPlaneSupervisor.Remove(new PinLayout(instance));
         new RuntimePaths(instance, runtimeRoot).Remove();
     }
 
@@ -76,15 +75,17 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _stop.Token);
         Directory.CreateDirectory(_paths.Folder);
         await using FileStream held = HoldLock();
-        StartDataPlane();
-        using var store = new BpfMapStore(_pins, (int)_options.Maps.MaglevSize);
-        _store = store;
-        _proxy = MakeProxy(store);
-        await using ControlServer control = await ControlServer.StartAsync(_paths.ControlSocket, this, _problems);
+
+        // What may fail for reasons outside comes before anything is attached.
         await using (_healthChecks)
         await using (await ListenAsync(_options.HealthEndPoint, AnswerHealthAsync))
         await using (await ListenAsync(_options.MetricsEndPoint, AnswerMetricsAsync))
         {
+            _dataPlane.Start();
+            using var store = new BpfMapStore(_pins, (int)_options.Maps.MaglevSize);
+            _store = store;
+            _proxy = MakeProxy(store);
+            await using ControlServer control = await ControlServer.StartAsync(_paths.ControlSocket, this, _problems);
             try
             {
                 await FollowAsync(both.Token);
@@ -99,7 +100,11 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
     }
 
     /// <summary>Lets go of what it holds; <see cref="RunAsync"/> must have ended.</summary>
-    public void Dispose() => _stop.Dispose();
+    public void Dispose()
+    {
+        _stop.Dispose();
+        _dataPlane.Dispose();
+    }
 
     /// <inheritdoc/>
     void IControlled.RequestStop() => _stop.Cancel();
@@ -125,7 +130,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
             PodRanges = [.. facts.PodRanges.Select(range => range.ToString())],
             Services = Proxy.ReadServices().Length,
             ServicePorts = Proxy.ReadIdentifiers().Count,
-            Attachments = [.. ReadAttachments()],
+            Attachments = [.. _dataPlane.ReadAttachments()],
             Maps =
             [
                 .. Proxy.ReadUsage().Select(one =>
@@ -152,15 +157,11 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
         ];
     }
 
-    private IEnumerable<AttachmentStatus> ReadAttachments() =>
-        from attachment in new SocketLayer(_pins).GetAttachments()
-        select new AttachmentStatus("cgroup " + attachment.Key, attachment.Value.ProgramId);
-
     private FileStream HoldLock()
     {
         try
         {
-            var file = new FileStream(_paths.LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
+            var file = new FileStream(_paths.LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             file.SetLength(0);
             file.Write(System.Text.Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"));
             file.Flush();
@@ -169,15 +170,8 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
         catch (IOException failure)
         {
             throw new IOException(
-                $"Another daemon of the instance '{_options.Instance}' runs already ({_paths.LockFile} is held): {failure.Message}", failure);
+                $"another daemon of the instance '{_options.Instance}' runs already ({_paths.LockFile}: {failure.Message})", failure);
         }
-    }
-
-    private void StartDataPlane()
-    {
-        string cgroup = _options.Cgroup ?? SocketLayer.FindCgroupRoot()
-            ?? throw new IOException("No cgroup v2 is mounted; mount one (mount -t cgroup2 none /sys/fs/cgroup) or name it with --cgroup.");
-        new SocketLayer(_pins).Start(cgroup, _options.Maps);
     }
 
     private ServiceProxy MakeProxy(BpfMapStore store)
@@ -213,6 +207,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
             host.RunAsync(changes.Writer),
             Proxy.RunAsync(changes.Reader, ended.Token),
             UpdateHealthChecksAsync(healthUpdates.Reader, ended.Token),
+            _dataPlane.RunAsync(ended.Token),
             sweeper.RunAsync(),
             _systemd.WatchAsync(() => true, ended.Token),
             AnnounceAsync(ended.Token),
@@ -262,18 +257,18 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
             return;
         }
 
-        (bool isHealthy, DateTimeOffset lastSync) = Proxy.ReadHealth();
+        (bool isHealthy, DateTimeOffset lastSync) = _proxy?.ReadHealth() ?? default;
         context.Response.StatusCode = isHealthy || isLive ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
-        context.Response.ContentType = MediaTypeNames.Application.Json;
-        await context.Response.WriteAsync(
-            $"{{\"lastUpdated\": \"{lastSync:O}\",\"currentTime\": \"{DateTimeOffset.UtcNow:O}\", \"healthy\": {(isHealthy ? "true" : "false")}}}");
+        var answer = new HealthAnswer(lastSync, DateTimeOffset.UtcNow, isHealthy);
+        await context.Response.WriteAsJsonAsync(answer, ControlJson.Default.HealthAnswer);
     }
 
     private async Task AnswerMetricsAsync(HttpContext context)
     {
-        if (context.Request.Path != "/metrics")
+        if (context.Request.Path != "/metrics" || _proxy is null)
         {
-            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            context.Response.StatusCode =
+                _proxy is null ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status404NotFound;
             return;
         }
 

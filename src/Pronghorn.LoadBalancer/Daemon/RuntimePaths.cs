@@ -36,8 +36,13 @@ public sealed class RuntimePaths
         File.Delete(ControlSocket);
         File.Delete(LockFile);
         File.Delete(LogFile);
-        for (string? folder = Folder; folder is not null && Path.GetFileName(folder) is "lb" or "pronghorn"; folder = Path.GetDirectoryName(folder))
+        for (string? folder = Folder; folder is not null; folder = Path.GetDirectoryName(folder))
         {
+            if (Path.GetFileName(folder) is not ("lb" or "pronghorn"))
+            {
+                return;
+            }
+
             if (!Directory.Exists(folder) || Directory.GetFileSystemEntries(folder).Length > 0)
             {
                 return;

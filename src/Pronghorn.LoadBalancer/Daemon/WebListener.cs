@@ -25,7 +25,8 @@ internal sealed class WebListener : IAsyncDisposable
         Action<KestrelServerOptions> listen, RequestDelegate answer, IProblemSink problems)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Logging.AddProvider(new ProblemLogging(problems));
+        var logging = new ProblemLogging(problems);
+        builder.Logging.AddProvider(logging);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1));
         builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
         {
@@ -36,7 +37,9 @@ internal sealed class WebListener : IAsyncDisposable
         application.Run(answer);
         try
         {
+            // What fails while it starts is thrown, and need not be told twice.
             await application.StartAsync();
+            logging.IsOn = true;
         }
         catch
         {
@@ -52,6 +55,8 @@ internal sealed class WebListener : IAsyncDisposable
     /// <summary>Turns what the server has to complain of into problems.</summary>
     private sealed class ProblemLogging(IProblemSink problems) : ILoggerProvider, ILogger
     {
+        public volatile bool IsOn;
+
         public ILogger CreateLogger(string categoryName) => this;
 
         public void Dispose()
@@ -61,7 +66,7 @@ internal sealed class WebListener : IAsyncDisposable
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 
-        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+        public bool IsEnabled(LogLevel logLevel) => IsOn && logLevel >= LogLevel.Error;
 
         public void Log<TState>(
             LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
