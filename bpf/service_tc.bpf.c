@@ -130,15 +130,55 @@ static __always_inline int send_back(struct __sk_buff *context, const struct pac
 	return bpf_redirect(context->ifindex, packet->is_leaving ? BPF_F_INGRESS : 0);
 }
 
+/* Octets of the largest packet that leaves: the kernel may hold many segments as one. */
+static __always_inline __u32 packet_size(struct __sk_buff *context, const struct packet *packet)
+{
+	__u32 headers = packet->transport - packet->network;
+
+	if (context->gso_size && packet->key.protocol == PROTOCOL_TCP)
+		return headers + packet->tcp_length + context->gso_size;
+	return headers + packet->length;
+}
+
+/*
+ * A translated packet that does not fit on its way on. The kernel cannot say so where the source is the
+ * node's own, so the packet gets its old ends back and becomes the error itself.
+ */
+static __noinline int refuse_too_big(struct __sk_buff *context, const struct packet *packet, const struct ends *to,
+				     __u32 mtu)
+{
+	struct packet translated = *packet;
+	struct ends original;
+
+	address_copy(original.source, packet->key.source);
+	address_copy(original.destination, packet->key.destination);
+	original.source_port = packet->key.source_port;
+	original.destination_port = packet->key.destination_port;
+	address_copy(translated.key.source, to->source);
+	address_copy(translated.key.destination, to->destination);
+	translated.key.source_port = to->source_port;
+	translated.key.destination_port = to->destination_port;
+	if (packet_translate(context, &translated, &original))
+		return verdict_counted(VERDICT_DROP, PACKET_WRITE_FAILED);
+	count_packet(PACKET_TOO_BIG);
+	if (!reject_is_allowed(bpf_ktime_get_ns()) || reject_by_icmp(context, packet, packet->is_ipv6 ?
+	    ICMPV6_PACKET_TOO_BIG << 8 : ICMP_DESTINATION_UNREACHABLE << 8 | ICMP_FRAGMENTATION_NEEDED, bpf_htonl(mtu)))
+		return VERDICT_DROP;
+	return bpf_redirect(context->ifindex, packet->is_leaving ? BPF_F_INGRESS : 0);
+}
+
 /* Sends a packet with its new ends on, or leaves that to the kernel where it has to wait or to explain. */
-static __always_inline int send_on(struct __sk_buff *context, const struct packet *packet, const struct ends *to)
+static __always_inline int send_on(struct __sk_buff *context, const struct packet *packet, const struct ends *to,
+				   int is_error)
 {
 	struct bpf_fib_lookup fib;
+	__u32 size;
 	int result;
 
 	if (packet->is_leaving && address_equal(packet->key.destination, to->destination))
 		return VERDICT_PASS;
-	result = route_look_up(context, packet, to, &fib, 0);
+	size = packet_size(context, packet);
+	result = route_look_up(context, packet, to, &fib, size > 0xffff ? 0xffff : size);
 	switch (result) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 		if (!packet_has_hops_left(context, packet))
@@ -152,6 +192,11 @@ static __always_inline int send_on(struct __sk_buff *context, const struct packe
 		if (packet_readdress(context, packet, &fib))
 			return verdict_counted(VERDICT_DROP, PACKET_WRITE_FAILED);
 		return bpf_redirect_neigh(fib.ifindex, 0, 0, 0);
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		/* No error is sent about an error. */
+		if (packet->is_whole && !is_error)
+			return refuse_too_big(context, packet, to, fib.mtu_result);
+		break;
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
 		return verdict_counted(VERDICT_PASS, PACKET_FORWARDING_DISABLED);
 	default:
@@ -201,7 +246,7 @@ static __always_inline int deliver(struct __sk_buff *context, const struct packe
 			connection->announcements--;
 		count_packet(PACKET_DIRECT_SENT);
 	}
-	return send_on(context, packet, &connection->to);
+	return send_on(context, packet, &connection->to, 0);
 }
 
 static __always_inline int deliver_error(struct __sk_buff *context, const struct packet *packet,
@@ -211,7 +256,7 @@ static __always_inline int deliver_error(struct __sk_buff *context, const struct
 	if (error_translate(context, packet, quoted, outer, inner))
 		return verdict_counted(VERDICT_DROP, PACKET_WRITE_FAILED);
 	count_packet(PACKET_ERROR_TRANSLATED);
-	return send_on(context, packet, outer);
+	return send_on(context, packet, outer, 1);
 }
 
 static __always_inline int handle_skb(struct __sk_buff *context, int is_leaving)

@@ -14,8 +14,6 @@
 #define DIRECT_OPTION_IPV4 158
 #define DIRECT_OPTION_IPV6 0x1e
 
-#define ICMP_FRAGMENTATION_NEEDED 4
-
 struct direct_option4 {
 	__u8 type;
 	__u8 length;

@@ -26,6 +26,8 @@
 #define TCP_FLAG_FIN 0x01
 #define TCP_FLAG_RST 0x04
 
+#define IPV4_DO_NOT_FRAGMENT 0x4000
+
 #define VLAN_TAGS 2
 #define VLAN_ID_MASK 0x0fff
 #define EXTENSION_HEADERS 4
@@ -106,6 +108,11 @@ struct packet {
 	__u8 fragment;
 	/* At the tc egress hook. */
 	__u8 is_leaving;
+	/* Octets of the TCP header. */
+	__u8 tcp_length;
+	/* An IPv4 packet that routers may not fragment; IPv6 has no other. */
+	__u8 is_whole;
+	__u16 reserved;
 };
 
 enum parsed {
@@ -158,6 +165,7 @@ static __always_inline enum parsed parse_ipv4(struct packet_context *context, st
 	packet->transport = packet->network + length;
 	packet->length = total - length;
 	packet->is_ipv6 = 0;
+	packet->is_whole = (ip->fragment & bpf_htons(IPV4_DO_NOT_FRAGMENT)) != 0;
 	if (ipv4_is_later_fragment(ip))
 		packet->fragment = FRAGMENT_LATER;
 	else if (ipv4_is_first_fragment(ip))
@@ -187,6 +195,7 @@ static __always_inline enum parsed parse_ipv6(struct packet_context *context, st
 	address_copy(packet->key.source, ip->source);
 	address_copy(packet->key.destination, ip->destination);
 	packet->is_ipv6 = 1;
+	packet->is_whole = 1;
 	next = ip->next;
 	start = packet->network + sizeof(*ip);
 	end = start + bpf_ntohs(ip->payload_length);
@@ -238,6 +247,7 @@ static __always_inline enum parsed parse_transport(struct packet_context *contex
 		packet->key.source_port = tcp->source;
 		packet->key.destination_port = tcp->destination;
 		packet->tcp_flags = tcp->flags;
+		packet->tcp_length = (tcp->offset >> 4) * 4;
 		return PARSED;
 	case PROTOCOL_UDP:
 		ports = packet_require(context, packet->transport, sizeof(struct udp_header));

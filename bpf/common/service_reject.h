@@ -14,6 +14,7 @@ static __always_inline __u64 partial_quoted_sum(struct packet_context *context, 
 						__u32 words);
 
 #define ICMP_PORT_UNREACHABLE 3
+#define ICMP_FRAGMENTATION_NEEDED 4
 #define ICMPV6_PORT_UNREACHABLE 4
 #define REJECT_TTL 64
 /* Of the rejected packet, from its network header on; in words. RFC 792 asks for 28 octets. */

@@ -24,11 +24,9 @@ public readonly record struct ConnectionSweep(int Entries, int Tcp, int Udp, int
 public sealed class ConnectionCollector
 {
     private const int DeleteBatch = 4096;
-    private const ulong NanosecondsPerSecond = 1_000_000_000;
 
     private readonly BpfMap _connections;
     private readonly BpfMap _settings;
-    private readonly List<KeyValuePair<ConnectionKey, ConnectionEntry>> _entries = [];
     private readonly List<ConnectionKey> _over = [];
 
     /// <summary>Collects from these maps, which stay the caller's.</summary>
@@ -42,36 +40,16 @@ public sealed class ConnectionCollector
         _settings = settings;
     }
 
-    /// <summary>Goes once over the table.</summary>
+    /// <summary>Goes once over the table, a few thousand entries at a time.</summary>
     /// <param name="now">CLOCK_MONOTONIC.</param>
     /// <exception cref="BpfException">A map cannot be read.</exception>
     public ConnectionSweep Sweep(TimeSpan now)
     {
         Check(_settings.Lookup(0u, out SettingsValue settings), _settings);
-        _entries.Clear();
+        var sorter = new ConnectionSorter(settings, (ulong)now.TotalNanoseconds, _over);
         _over.Clear();
-        Check(_connections.ReadAll(_entries), _connections);
-        int tcp = 0;
-        int udp = 0;
-        int sctp = 0;
-        ulong nanoseconds = (ulong)now.TotalNanoseconds;
-        foreach ((ConnectionKey key, ConnectionEntry entry) in _entries)
-        {
-            // The kernel's clock is read once for each packet; it may be a little ahead of ours.
-            ulong age = nanoseconds > entry.LastSeen ? nanoseconds - entry.LastSeen : 0;
-            if (age > TimeoutOf(key.Protocol, entry, settings) * NanosecondsPerSecond)
-            {
-                _over.Add(key);
-            }
-            else if (entry.IsReverse == 0)
-            {
-                tcp += key.Protocol == IpProtocol.Tcp ? 1 : 0;
-                udp += key.Protocol == IpProtocol.Udp ? 1 : 0;
-                sctp += key.Protocol == IpProtocol.Sctp ? 1 : 0;
-            }
-        }
-
-        return new ConnectionSweep(_entries.Count, tcp, udp, sctp, Delete());
+        Check(_connections.ReadAll(sorter), _connections);
+        return sorter.Result with { Removed = Delete() };
     }
 
     /// <summary>Seconds without a packet after which an entry is over; as connection_timeout_ns of bpf/common/service_track.h.</summary>

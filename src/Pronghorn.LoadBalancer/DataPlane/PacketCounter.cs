@@ -75,4 +75,7 @@ public enum PacketCounter
 
     /// <summary>Dropped, with an ICMP error: no room for the service's address.</summary>
     DirectTooBig,
+
+    /// <summary>Answered with an ICMP error: too big for the way on, and not to be fragmented.</summary>
+    TooBig,
 }

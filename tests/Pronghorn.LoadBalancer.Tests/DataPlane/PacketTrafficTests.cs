@@ -129,6 +129,29 @@ public abstract class PacketTrafficTests(PacketNetwork network)
         Assert.True(network.Count(PacketCounter.ErrorTranslated) > before);
     }
 
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void SmallerMtuOnTheWayOn_SenderLearnsIt(bool isIpv6, bool isMasqueraded)
+    {
+        string[] route = [isIpv6 ? "fd00:2::1/128" : "192.168.2.1/32", "dev", "edge1"];
+        ulong before = network.Count(PacketCounter.TooBig);
+        network.Node.Run("ip", ["route", "add", .. route, "mtu", "lock", "1300"]);
+        try
+        {
+            Tcp_ManyBytesBothWays_Arrive("client", "other", isIpv6, isMasqueraded);
+        }
+        finally
+        {
+            network.Node.Run("ip", ["route", "delete", .. route]);
+            network.Client.Run("ip", isIpv6 ? "-6" : "-4", "route", "flush", "cache");
+        }
+
+        Assert.True(network.Count(PacketCounter.TooBig) > before);
+    }
+
     private static void Exchange(Socket from, Socket to, byte[] sent)
     {
         Task sending = Task.Run(() => from.Send(sent));
