@@ -6,6 +6,7 @@ using System.IO;
 using System.Linq;
 using System.Text.Json;
 using Pronghorn.Cli.Services;
+using Pronghorn.LoadBalancer.Daemon;
 using Pronghorn.LoadBalancer.Explain;
 
 namespace Pronghorn.Cli.Commands;
@@ -25,7 +26,10 @@ internal static class LoadBalancerExplainCommand
         Option<string?> kubeconfig = new("--kubeconfig") { Description = "File that says how to reach the cluster's API server." };
         ExplainedNodeOptions node = new();
         Option<bool> json = new("--json") { Description = "Print one JSON document and nothing else." };
-        Command command = new("explain", "Say what would happen to a flow, and why.") { flow, cases, manifests, kubeconfig, json };
+        Command command = new("explain", "Say what would happen to a flow, and why.") 
+        {
+            flow, cases, manifests, kubeconfig, DaemonCommandOptions.Instance, json,
+        };
         node.AddTo(command);
         command.SetAction(result =>
         {
@@ -37,11 +41,16 @@ internal static class LoadBalancerExplainCommand
             }
 
             Flow wanted = ReadFlow(words);
+            if (result.GetValue(manifests) is null && result.GetValue(kubeconfig) is null)
+            {
+                return Show(AskDaemon(wanted, result.GetValue(DaemonCommandOptions.Instance)!), result.GetValue(json));
+            }
+
             ExplainedCluster cluster = (result.GetValue(manifests), result.GetValue(kubeconfig)) switch
             {
                 ({ } directory, null) => ExplainedCluster.OfManifests(directory, node.Read(result)),
                 (null, { } access) => ExplainedCluster.OfKubeconfig(access, node.Read(result)),
-                _ => throw Usage("one of --manifests DIRECTORY and --kubeconfig FILE says what services there are (or --cases FILE)"),
+                _ => throw Usage("--manifests and --kubeconfig are two sources; give one"),
             };
             return Explain(wanted, cluster, result.GetValue(json));
         });
@@ -63,7 +72,22 @@ internal static class LoadBalancerExplainCommand
 
     private static int Explain(Flow flow, ExplainedCluster cluster, bool json)
     {
-        FlowExplanation explanation = cluster.Read(Terminal.Note).Explain(flow);
+        return Show(cluster.Read(Terminal.Note).Explain(flow), json);
+    }
+
+    /// <summary>Without another source it is what the running daemon would do.</summary>
+    private static FlowExplanation AskDaemon(Flow flow, string instance)
+    {
+        using var client = new ControlClient(new RuntimePaths(instance));
+        string document = client.GetAsync("explain?flow=" + Uri.EscapeDataString(flow.ToString())).GetAwaiter().GetResult()
+            ?? throw Usage(
+                $"no daemon of the instance '{instance}' is running; --manifests DIRECTORY or --kubeconfig FILE says what services there are "
+                + "(or --cases FILE)");
+        return JsonSerializer.Deserialize(document, ControlJson.Default.FlowExplanation)!;
+    }
+
+    private static int Show(FlowExplanation explanation, bool json)
+    {
         if (json)
         {
             Terminal.Result(JsonSerializer.Serialize(explanation, JsonFormat.Default.FlowExplanation));

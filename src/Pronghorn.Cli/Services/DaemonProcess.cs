@@ -18,7 +18,7 @@ internal static class DaemonProcess
     /// <summary>Starts this program again, in a session of its own, with what it says in the log file.</summary>
     internal static Process Start(IEnumerable<string> arguments, RuntimePaths paths)
     {
-        Directory.CreateDirectory(paths.Folder);
+        paths.Create();
         var start = new ProcessStartInfo("/bin/sh");
         start.ArgumentList.Add("-c");
         start.ArgumentList.Add("exec setsid -- \"$@\" >\"$0\" 2>&1 </dev/null");

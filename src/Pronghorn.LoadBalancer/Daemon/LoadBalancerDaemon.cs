@@ -73,7 +73,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
     public async Task RunAsync(CancellationToken cancellation)
     {
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _stop.Token);
-        Directory.CreateDirectory(_paths.Folder);
+        _paths.Create();
         await using FileStream held = HoldLock();
 
         // What may fail for reasons outside comes before anything is attached.

@@ -6,8 +6,8 @@ namespace Pronghorn.LoadBalancer.Daemon;
 /// <summary>Files of a running daemon, apart from its maps.</summary>
 public sealed class RuntimePaths
 {
-    /// <summary>Where they are unless said otherwise.</summary>
-    public const string DefaultRoot = "/run/pronghorn/lb";
+    /// <summary>Where they are unless said otherwise: not below /run/pronghorn, where every user may make files.</summary>
+    public const string DefaultRoot = "/run/pronghorn-lb";
 
     /// <summary>Names the files of an instance.</summary>
     public RuntimePaths(string instance = "default", string root = DefaultRoot)
@@ -30,25 +30,25 @@ public sealed class RuntimePaths
     /// <summary>What a daemon that runs in the background says.</summary>
     public string LogFile { get; }
 
-    /// <summary>Removes the files, and their folders if these are empty then.</summary>
+    /// <summary>Makes the folder, for its owner alone.</summary>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    public void Create() =>
+        Directory.CreateDirectory(Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+
+    /// <summary>Removes the files, and their folder if it is empty then.</summary>
     public void Remove()
     {
+        if (!Directory.Exists(Folder))
+        {
+            return;
+        }
+
         File.Delete(ControlSocket);
         File.Delete(LockFile);
         File.Delete(LogFile);
-        for (string? folder = Folder; folder is not null; folder = Path.GetDirectoryName(folder))
+        if (Directory.GetFileSystemEntries(Folder).Length == 0)
         {
-            if (Path.GetFileName(folder) is not ("lb" or "pronghorn"))
-            {
-                return;
-            }
-
-            if (!Directory.Exists(folder) || Directory.GetFileSystemEntries(folder).Length > 0)
-            {
-                return;
-            }
-
-            Directory.Delete(folder);
+            Directory.Delete(Folder);
         }
     }
 }
