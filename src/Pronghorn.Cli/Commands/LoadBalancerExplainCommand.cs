@@ -81,8 +81,8 @@ internal static class LoadBalancerExplainCommand
         using var client = new ControlClient(new RuntimePaths(instance));
         string document = client.GetAsync("explain?flow=" + Uri.EscapeDataString(flow.ToString())).GetAwaiter().GetResult()
             ?? throw Usage(
-                $"no daemon of the instance '{instance}' is running; --manifests DIRECTORY or --kubeconfig FILE says what services there are "
-                + "(or --cases FILE)");
+                $"no daemon of the instance '{instance}' is running; --manifests DIRECTORY or --kubeconfig FILE says what services "
+                + "there are (or --cases FILE)");
         return JsonSerializer.Deserialize(document, ControlJson.Default.FlowExplanation)!;
     }
 
