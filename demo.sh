@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # An unmodified redis-server and redis-benchmark on the kernel's stack and on Pronghorn's, side by side.
-# Makes its own network in namespaces and removes it again, also after Ctrl-C. Options go to "pronghorn bench redis";
-# on a machine that others use too, --fifo keeps them from the two CPUs.
+# "./demo.sh services": a node with 10,000 Services, iptables (nft and legacy) against Pronghorn.
+# Makes its own network in namespaces and removes it again, also after Ctrl-C. Options go to "pronghorn bench redis" or
+# "pronghorn bench services"; on a machine that others use too, --fifo keeps them from the two CPUs (redis).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -23,6 +24,16 @@ trap 'exit 143' TERM
 ./eng/install.sh demo
 ./eng/build.sh product
 
+if [ "${1:-redis}" = services ]; then
+    shift
+    echo "A node with 10,000 Services of four endpoints each, three times over, in network namespaces; under three minutes:" >&2
+    echo "  iptables-legacy, iptables-nft: rules as kube-proxy writes them" >&2
+    echo "  pronghorn: manifests in a directory, the balancer's programs at sockets and at the edge" >&2
+    exec ./artifacts/bin/pronghorn bench services --quick --services 10000 --rounds 3 --seconds 0.4 --load-limit 60 \
+        --ways pronghorn,iptables-legacy,iptables-nft,none "$@"
+fi
+
+[ "${1:-}" != redis ] || shift
 echo "Two hosts in network namespaces, one cable; redis three ways, about a minute and a half:" >&2
 echo "  kernel:  both ends on the kernel's stack" >&2
 echo "  server:  redis-server on Pronghorn, redis-benchmark on the kernel" >&2

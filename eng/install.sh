@@ -13,9 +13,10 @@ build_needs=(
 )
 demo_needs=(
     ip:iproute2 ethtool:ethtool redis-server:redis-server redis-benchmark:redis-tools setpriv:util-linux
+    iptables:iptables nft:nftables
 )
 test_needs=(
-    memcached:memcached curl:curl wrk:wrk nginx:nginx-light python3:python3 iptables:iptables tcpdump:tcpdump nm:binutils bpftool:bpftool
+    memcached:memcached curl:curl wrk:wrk nginx:nginx-light python3:python3 tcpdump:tcpdump nm:binutils bpftool:bpftool
     /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
 )
 

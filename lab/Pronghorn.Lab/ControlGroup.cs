@@ -3,6 +3,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using System.Threading;
 
 namespace Pronghorn.Lab;
 
@@ -12,6 +13,10 @@ namespace Pronghorn.Lab;
 /// </summary>
 public sealed class ControlGroup : IDisposable
 {
+    private const int Attempts = 50;
+
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
+
     private ControlGroup(string path) => Path = path;
 
     /// <summary>Its folder.</summary>
@@ -85,13 +90,17 @@ public sealed class ControlGroup : IDisposable
 
     private static void RemoveFolder(string path)
     {
-        try
+        for (int attempt = 0; attempt < Attempts && Directory.Exists(path); attempt++)
         {
-            Directory.Delete(path);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            // It is gone, or a process in it has not quite ended: the next clean-up removes it.
+            try
+            {
+                Directory.Delete(path);
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                // A process in it has not quite ended. If it never does, the next clean-up removes the group.
+                Thread.Sleep(s_pause);
+            }
         }
     }
 }

@@ -64,6 +64,9 @@ public sealed class ServiceNode : IDisposable
         External = NetworkNamespace.Create(prefix + "-external", keep);
     }
 
+    /// <summary>What the names of its namespaces and its control group begin with.</summary>
+    public string Name => _prefix;
+
     /// <summary>The node's namespace.</summary>
     public NetworkNamespace Node { get; }
 
@@ -168,13 +171,6 @@ public sealed class ServiceNode : IDisposable
         }
 
         _group.Dispose();
-        if (_keep)
-        {
-            return;
-        }
-
-        // A namespace with a process that is only just ending keeps its group busy for a moment; its name is known to clean-up.
-        ControlGroup.Remove(_prefix);
     }
 
     private void Build(ServiceNodeOptions options)

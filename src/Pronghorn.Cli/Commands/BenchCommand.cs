@@ -14,9 +14,10 @@ internal static class BenchCommand
     private const double QuickSeconds = 1.6;
     private const double FullSeconds = 2.5;
 
-    internal static Command Create() => new("bench", "Measure the kernel's stack and Pronghorn's side by side in one run.")
+    internal static Command Create() => new("bench", "Measure what the kernel has and Pronghorn side by side in one run.")
     {
         CreateRedis(),
+        BenchServicesCommand.Create(),
     };
 
     private static Command CreateRedis()

@@ -76,20 +76,26 @@ internal sealed class ChildProcess : IDisposable
     internal static string Run(IReadOnlyList<string> commandLine, TimeSpan limit, CancellationToken cancellation)
     {
         using ChildProcess child = Start(commandLine);
-        using CancellationTokenRegistration kill = cancellation.Register(child.Kill);
-        bool ended = child._process.WaitForExit(limit);
+        return child.WaitForEnd(limit, cancellation);
+    }
+
+    /// <summary>Waits for the program's end and returns its output.</summary>
+    /// <exception cref="CommandException">It failed, or did not end in time.</exception>
+    internal string WaitForEnd(TimeSpan limit, CancellationToken cancellation)
+    {
+        using CancellationTokenRegistration kill = cancellation.Register(Kill);
+        bool ended = _process.WaitForExit(limit);
         cancellation.ThrowIfCancellationRequested();
+        string line = $"{_name} {string.Join(' ', _process.StartInfo.ArgumentList)}";
         if (!ended)
         {
-            throw new CommandException(
-                $"no end after {limit.TotalSeconds} s: {string.Join(' ', commandLine)}\n{child.Tail}");
+            throw new CommandException($"no end after {limit.TotalSeconds} s: {line}\n{Tail}");
         }
 
-        child._process.WaitForExit(); // the parameterless form also waits for the output to be read
-        return child._process.ExitCode == 0
-            ? Snapshot(child._output)
-            : throw new CommandException(
-                $"exit status {child._process.ExitCode}: {string.Join(' ', commandLine)}\n{child.Tail}");
+        _process.WaitForExit(); // the parameterless form also waits for the output to be read
+        return _process.ExitCode == 0
+            ? Snapshot(_output)
+            : throw new CommandException($"exit status {_process.ExitCode}: {line}\n{Tail}");
     }
 
     /// <summary>Waits until the marker appears in the output.</summary>
