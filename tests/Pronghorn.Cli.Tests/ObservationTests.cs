@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.IO;
+using System.IO.MemoryMappedFiles;
 using System.Linq;
 using System.Text.Json;
 using Pronghorn.Cli.Observation;
@@ -160,6 +161,56 @@ public sealed class ObservationTests
             directory.Delete(recursive: true);
         }
     }
+
+    [Fact]
+    public void LinkInPlaceOfDirectory_RemoveStale_RemovesNothing()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("pronghorn-test");
+        try
+        {
+            // No process has this id: in a directory of pages it would go.
+            string precious = Path.Combine(directory.CreateSubdirectory("elsewhere").FullName, "2147483647");
+            string link = Path.Combine(directory.FullName, "pronghorn");
+            File.WriteAllText(precious, "");
+            Directory.CreateSymbolicLink(link, Path.GetDirectoryName(precious)!);
+
+            StatisticsDirectory.RemoveStale(link);
+
+            Assert.True(File.Exists(precious));
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void LibraryWithoutPage_Find_NamesTheProcess()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("pronghorn-test");
+        try
+        {
+            string library = Path.Combine(directory.FullName, "libpronghorn-core.so");
+            File.WriteAllText(library, "text");
+            int own = System.Environment.ProcessId;
+            Assert.DoesNotContain(own, KernelPathPrograms.Find([]));
+
+            using MemoryMappedFile file = MemoryMappedFile.CreateFromFile(library);
+            using MemoryMappedViewAccessor mapped = file.CreateViewAccessor();
+
+            Assert.Contains(own, KernelPathPrograms.Find([]));
+            Assert.DoesNotContain(own, KernelPathPrograms.Find([own]));
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Places_ForCleaning_AreThisUsersOnly() => Assert.Equal(
+        System.Environment.IsPrivilegedProcess ? [StatisticsPage.Directory] : StatisticsPlaces.ForWriting(),
+        StatisticsPlaces.ForCleaning());
 
     [Fact]
     public void PageOfProgramThatSleeps_Read_ShowsWhatItLastSaid()

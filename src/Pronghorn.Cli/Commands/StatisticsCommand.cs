@@ -33,6 +33,7 @@ internal static class StatisticsCommand
         if (json)
         {
             Terminal.Result(JsonSerializer.Serialize([.. processes], JsonFormat.Default.ProcessSnapshotArray));
+            NoteKernelPath(pid, processes);
             return ExitStatus.Done;
         }
 
@@ -50,6 +51,22 @@ internal static class StatisticsCommand
             }
         }
 
+        NoteKernelPath(pid, processes);
         return ExitStatus.Done;
+    }
+
+    private static void NoteKernelPath(int? wanted, IReadOnlyList<ProcessSnapshot> onStack)
+    {
+        if (wanted is not null)
+        {
+            return;
+        }
+
+        foreach (int pid in KernelPathPrograms.Find(onStack.Select(process => process.Pid)))
+        {
+            Terminal.Note(
+                $"process {pid} has the library and no page: it runs on the kernel's path (its standard error, or the system's "
+                + "log for a daemon, says why), or was forked by a program on the stack");
+        }
     }
 }

@@ -17,9 +17,9 @@ internal static class StatisticsDirectory
     {
         IReadOnlyList<string> places = StatisticsPlaces.ForReading();
         List<ProcessSnapshot> found = [];
+        RemoveStale();
         foreach (string place in places)
         {
-            RemoveStale(place);
             foreach (int pid in ProcessIds(place).Where(pid => wanted is null || pid == wanted))
             {
                 string? program = ProgramName(pid);
@@ -35,18 +35,23 @@ internal static class StatisticsDirectory
             : throw new CommandException($"process {wanted} is not on the stack: it has no page in {string.Join(" or ", places)}");
     }
 
-    /// <summary>Removes the pages of killed programs wherever this user's or, for root, anybody's may be.</summary>
+    /// <summary>Removes the pages of killed programs from where this user keeps pages.</summary>
     internal static void RemoveStale()
     {
-        foreach (string place in StatisticsPlaces.ForReading())
+        foreach (string place in StatisticsPlaces.ForCleaning())
         {
             RemoveStale(place);
         }
     }
 
-    /// <summary>Removes the pages of a directory whose owners were killed before they could.</summary>
+    /// <summary>Removes the pages of a directory, but not of one behind a link, whose owners were killed before they could.</summary>
     internal static void RemoveStale(string directory)
     {
+        if (new DirectoryInfo(directory).LinkTarget is not null)
+        {
+            return;
+        }
+
         foreach (int pid in ProcessIds(directory).Where(pid => !Directory.Exists($"/proc/{pid}")))
         {
             try

@@ -41,6 +41,13 @@ public static class StatisticsPlaces
         return own is null ? [StatisticsPage.Directory] : [StatisticsPage.Directory, own];
     }
 
+    /// <summary>
+    /// Where this process may remove the pages of killed programs. A user can make the own directory a link to any other,
+    /// in which root would then remove files: root stays out of them.
+    /// </summary>
+    public static IReadOnlyList<string> ForCleaning() =>
+        Libc.GetEffectiveUser() == 0 ? [StatisticsPage.Directory] : ForWriting();
+
     /// <summary>Where this process looks for pages: root looks at every user's.</summary>
     public static IReadOnlyList<string> ForReading()
     {
