@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #define FINISH_LIMIT_NS 3000000000LL
@@ -66,6 +70,17 @@ bool core_possible(void)
 void core_disable(void)
 {
     atomic_store(&state, STATE_OFF);
+}
+
+// While another thread starts the core, a fork waits: the child would have half a runtime, and the lock for ever.
+void core_hold_start(void)
+{
+    pthread_mutex_lock(&start_lock);
+}
+
+void core_release_start(void)
+{
+    pthread_mutex_unlock(&start_lock);
 }
 
 // The program must not close what the core holds, nor a child keep it.
@@ -180,13 +195,50 @@ static bool start_quietly(uint32_t address, bool is_peer, char *error, size_t le
     return started;
 }
 
+// A daemon's standard error is closed, thrown away, or its number by now that of a connection, whose peer must not get a
+// line of ours. (That of a service is a Unix socket.)
+static bool nobody_reads(int fd)
+{
+    struct stat status;
+    int domain = 0;
+    socklen_t length = sizeof domain;
+    return fstat(fd, &status) != 0 || (S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
+           || (S_ISSOCK(status.st_mode)
+               && (real_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 || domain != AF_UNIX));
+}
+
+// Not by syslog(3): that is the program's, with its name and its descriptor.
+static void tell_system_log(const char *line)
+{
+    const struct sockaddr_un log = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    char message[PIPE_BUF];
+    int length = snprintf(message, sizeof message, "<%d>%s[%d]: %s", LOG_DAEMON | LOG_WARNING,
+                          program_invocation_short_name, (int)getpid(), line);
+    int fd = real_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0)
+    {
+        size_t size = length < (int)sizeof message ? (size_t)length : sizeof message - 1;
+        real_sendto(fd, message, size, MSG_NOSIGNAL, (const struct sockaddr *)(const void *)&log, sizeof log);
+        real_close(fd);
+    }
+}
+
 // One line: what was found, what follows from it, what to do.
 static void warn(const char *error, const char *consequence)
 {
     const char *advice = strchr(error, '\n');
     int length = advice != NULL ? (int)(advice - error) : (int)strlen(error);
-    dprintf(STDERR_FILENO, "pronghorn: %.*s%s%s%s\n", length, error, consequence, advice != NULL ? ". " : "",
-            advice != NULL ? advice + 1 : "");
+    char line[1024];
+    snprintf(line, sizeof line, "pronghorn: %.*s%s%s%s", length, error, consequence, advice != NULL ? ". " : "",
+             advice != NULL ? advice + 1 : "");
+    if (nobody_reads(STDERR_FILENO))
+    {
+        tell_system_log(line);
+    }
+    else
+    {
+        dprintf(STDERR_FILENO, "%s\n", line);
+    }
 }
 
 static void report(const char *error)
@@ -197,6 +249,19 @@ static void report(const char *error)
     if (fatal)
     {
         _exit(1);
+    }
+}
+
+// A socket that is for the stack stays on the kernel's path: told once, counted each time.
+void core_note_fallback(int error)
+{
+    static atomic_bool told;
+    count(PRONGHORN_COUNT_FALLBACK);
+    if (!atomic_exchange(&told, true))
+    {
+        char line[160];
+        snprintf(line, sizeof line, "a socket cannot be taken over (error %d)", -error);
+        warn(line, "; it stays on the kernel's path. The counter fallbacks says how many do");
     }
 }
 

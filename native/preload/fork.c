@@ -11,6 +11,7 @@ static pid_t owner;
 
 static void before(void)
 {
+    core_hold_start();
     if (core_running())
     {
         lock_take();
@@ -23,11 +24,14 @@ static void after_in_parent(void)
     {
         lock_release();
     }
+
+    core_release_start();
 }
 
 static void after_in_child(void)
 {
     owner = getpid();
+    core_release_start();
     if (core_running())
     {
         core_disable();

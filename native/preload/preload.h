@@ -71,6 +71,9 @@ bool core_running(void);
 bool core_possible(void);
 bool core_ensure(uint32_t address, bool is_peer);
 void core_disable(void);
+void core_hold_start(void);
+void core_release_start(void);
+void core_note_fallback(int error);
 void core_close_in_child(void);
 
 static inline bool is_internal(const struct epoll_event *event)

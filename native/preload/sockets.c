@@ -78,7 +78,7 @@ bool socket_activate(int fd)
         descriptor_set_class(fd, PRONGHORN_NONE);
         if (result != PRONGHORN_KERNEL)
         {
-            count(PRONGHORN_COUNT_FALLBACK);
+            core_note_fallback(result);
         }
     }
 
@@ -97,6 +97,10 @@ bool socket_adopt(int fd)
     {
         result = core.adopt(fd);
         core_leave();
+        if (result != 0)
+        {
+            core_note_fallback(result);
+        }
     }
 
     if (result != 0)

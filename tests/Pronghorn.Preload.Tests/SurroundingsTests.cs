@@ -59,6 +59,36 @@ public sealed class SurroundingsTests(HostsFixture fixture)
             new Dictionary<string, string?>(PreloadLibrary.Environment(strict: false)) { ["PRONGHORN_INTERFACE"] = "nosuch0" },
             []);
 
+    [Theory]
+    [InlineData("/dev/null")]
+    [InlineData("closed")]
+    public void StandardErrorThatNobodyReads_Fallback_IsToldToTheSystemLog(string standardError)
+    {
+        // Where it is closed, the listening socket gets its number: the line must not go there either.
+        const string Daemon = """
+            import os, socket, sys
+            log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            log.bind('/dev/log')
+            log.settimeout(20)
+            program = "import socket; s = socket.create_server(('0.0.0.0', 0)); s.setblocking(False); s.accept()"
+            environment = dict(os.environ, LD_PRELOAD=sys.argv[1], PRONGHORN_INTERFACE='nosuch0')
+            null = (os.POSIX_SPAWN_OPEN, 2, '/dev/null', os.O_WRONLY, 0)
+            action = (os.POSIX_SPAWN_CLOSE, 2) if sys.argv[2] == 'closed' else null
+            child = os.posix_spawn(sys.executable, [sys.executable, '-c', program], environment, file_actions=[action])
+            os.waitpid(child, 0)
+            print(log.recv(4096).decode())
+            """;
+        var environment = new Dictionary<string, string?> { ["PRONGHORN_LIBRARY_PATH"] = null, ["PRONGHORN_STRICT"] = null };
+        LabOutput output = RunningProgram.Run(
+            fixture.Hosts.Server, environment, "unshare", "--mount", "sh", "-c",
+            "mount -t tmpfs none /dev && mknod /dev/null c 1 3 && mknod /dev/urandom c 1 9 && exec python3 \"$@\"",
+            "sh", "-c", Daemon, PreloadLibrary.Path, standardError);
+
+        Assert.StartsWith("<28>python3", output.Output, StringComparison.Ordinal);
+        Assert.Contains("]: pronghorn: there is no network interface 'nosuch0'", output.Output, StringComparison.Ordinal);
+        Assert.Empty(output.Error);
+    }
+
     [Fact]
     public void ProgramAttachedByAnother_Program_RunsOnTheKernel()
     {

@@ -72,6 +72,56 @@ CASE(forked_child_uses_the_kernel)
     expect_works(fd, 1, 0);
 }
 
+static void *look_once(void *listener)
+{
+    EQUAL(poll_one(*(const int *)listener, POLLIN, 0), 0);
+    return NULL;
+}
+
+static bool is_stack_loaded(void)
+{
+    char line[512];
+    bool found = false;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps != NULL);
+    while (!found && fgets(line, sizeof line, maps) != NULL)
+    {
+        found = strstr(line, "libpronghorn-core") != NULL;
+    }
+
+    fclose(maps);
+    return found;
+}
+
+// The first look starts the stack: a fork meanwhile must not take half of it along, nor the lock of the start.
+CASE(fork_while_another_thread_first_looks_leaves_a_child_that_works)
+{
+    pthread_t thread;
+    int listener = listening(base_port);
+    EQUAL(pthread_create(&thread, NULL, look_once, &listener), 0);
+    while (on_stack && !is_stack_loaded())
+    {
+    }
+
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+    {
+        alarm(20);
+        int own = listening(base_port + 1);
+        EQUAL(poll_one(own, POLLIN, 0), 0);
+        exit(0);
+    }
+
+    expect_success(child);
+    EQUAL(pthread_join(thread, NULL), 0);
+    EQUAL(peer("connect 1 %s %d", own_address, base_port), 0);
+    int fd = accept(listener, NULL, NULL);
+    CHECK(fd >= 0);
+    expect_works(fd, 1, 0);
+    expect_path(fd);
+}
+
 // Two connections of a listener of the kernel, one after the other.
 static void serve_two(int ready)
 {
