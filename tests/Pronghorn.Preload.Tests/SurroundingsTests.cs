@@ -329,8 +329,9 @@ public sealed class SurroundingsTests(HostsFixture fixture)
     /// <summary>A program has a page while it is on the stack, and only then.</summary>
     private static void ExpectPage(RunningProgram program, uint owner)
     {
-        program.WaitUntil(() => File.Exists(PageOf(program)), "a statistics page");
-        Assert.Equal(0, StatisticsReader.Open(PageOf(program), out StatisticsReader? reader));
+        // Its name is there a moment before its content.
+        StatisticsReader? reader = null;
+        program.WaitUntil(() => StatisticsReader.Open(PageOf(program), out reader) == 0, "a statistics page");
         using (reader)
         {
             Assert.Equal(owner, reader!.Owner);
