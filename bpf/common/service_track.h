@@ -13,7 +13,7 @@
  * An entry is looked after (time stamp, backend, other entry) at most this often, so that a packet of
  * an established flow costs one look-up.
  */
-#define CONNECTION_LOOK_AFTER_NS (1ull << 26)
+#define CONNECTION_LOOK_AFTER_NS (1ll << 26)
 
 #define SOURCE_PORT_PROBES 32
 
@@ -26,6 +26,12 @@
 
 #define FAMILY_IPV4 2
 #define FAMILY_IPV6 10
+
+/* Another processor may have written a moment that this one has not reached: then the age is below zero. */
+static __always_inline __s64 connection_age_ns(const struct connection *connection, __u64 now)
+{
+	return now - connection->last_seen_ns;
+}
 
 static __always_inline void connection_pair_key(const struct connection_key *key, const struct connection *connection,
 						struct connection_key *pair)
@@ -55,7 +61,7 @@ static __always_inline int connection_is_finished(const struct connection *conne
 	return connection->client_finished && connection->backend_finished;
 }
 
-static __always_inline __u64 connection_timeout_ns(const struct connection *connection, __u8 protocol,
+static __always_inline __s64 connection_timeout_ns(const struct connection *connection, __u8 protocol,
 						   const struct service_settings *settings)
 {
 	__u32 seconds;
@@ -70,7 +76,7 @@ static __always_inline __u64 connection_timeout_ns(const struct connection *conn
 		seconds = settings->tcp_opening_timeout;
 	else
 		seconds = settings->tcp_timeout;
-	return seconds * 1000000000ull;
+	return seconds * 1000000000ll;
 }
 
 /*
@@ -97,7 +103,7 @@ static __noinline int connection_look_after(const struct packet *packet, struct 
 
 	if (!settings)
 		return 0;
-	if (now - connection->last_seen_ns > connection_timeout_ns(connection, packet->key.protocol, settings))
+	if (connection_age_ns(connection, now) > connection_timeout_ns(connection, packet->key.protocol, settings))
 		return 0;
 	/* Nobody would tell the client of a datagram protocol that its backend is gone. */
 	if (!connection->is_reverse && packet->key.protocol == PROTOCOL_UDP && !connection_backend_stands(packet, connection))
@@ -174,7 +180,7 @@ static __always_inline struct connection *connection_find(const struct packet *p
 		count_packet(PACKET_CONNECTION_OVER);
 		return 0;
 	}
-	if (now - connection->last_seen_ns > CONNECTION_LOOK_AFTER_NS &&
+	if (connection_age_ns(connection, now) > CONNECTION_LOOK_AFTER_NS &&
 	    !connection_look_after(packet, connection, now)) {
 		count_packet(PACKET_CONNECTION_OVER);
 		return 0;
@@ -226,7 +232,7 @@ static __always_inline int connection_claim(const struct packet *packet, const s
 	if (!other)
 		return 0;
 	if (!connection_leads_to(other, &packet->key) &&
-	    value->last_seen_ns - other->last_seen_ns <= connection_timeout_ns(other, key->protocol, settings))
+	    connection_age_ns(other, value->last_seen_ns) <= connection_timeout_ns(other, key->protocol, settings))
 		return 0;
 	return !bpf_map_update_elem(&connections, key, value, BPF_ANY);
 }

@@ -92,10 +92,10 @@ public sealed class PacketConnectionTests(PacketNode node) : IClassFixture<Packe
     }
 
     [Theory]
-    [InlineData(IpProtocol.Udp, 119, true)]
+    [InlineData(IpProtocol.Udp, 60, true)]
     [InlineData(IpProtocol.Udp, 122, false)]
     [InlineData(IpProtocol.Sctp, 122, false)]
-    [InlineData(IpProtocol.Tcp, 58, true)]
+    [InlineData(IpProtocol.Tcp, 30, true)]
     [InlineData(IpProtocol.Tcp, 62, false)]
     public void QuietConnection_IsOverAfterItsTime(IpProtocol protocol, int seconds, bool isKept)
     {
@@ -112,6 +112,18 @@ public sealed class PacketConnectionTests(PacketNode node) : IClassFixture<Packe
         {
             Assert.Equal(sent.SourcePort, again.SourcePort);
         }
+    }
+
+    [Fact]
+    public void EntryThatAnotherProcessorSawLater_IsUsed()
+    {
+        var flow = new PacketFlow(node, flags: ViewFlags.Masquerade);
+        (_, TestPacket sent) = flow.AtEdge(flow.Request);
+        ulong over = node.Count(PacketCounter.ConnectionOver);
+        node.Age(TimeSpan.FromSeconds(-10));
+        Assert.Equal(sent.SourcePort, flow.AtEdge(flow.Request).Packet.SourcePort);
+        Assert.Equal(PacketNode.XdpTransmit, flow.AtEdge(sent.Answer()).Verdict);
+        Assert.Equal(over, node.Count(PacketCounter.ConnectionOver));
     }
 
     [Fact]

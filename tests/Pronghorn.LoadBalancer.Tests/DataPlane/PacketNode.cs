@@ -199,13 +199,13 @@ public sealed class PacketNode : IDisposable
         return list;
     }
 
-    /// <summary>Makes all connections older, by changing what user space may change.</summary>
+    /// <summary>Makes all connections older; by less than zero: as if they had been seen later than now.</summary>
     internal void Age(TimeSpan by)
     {
         foreach ((ConnectionKey key, ConnectionEntry entry) in ReadConnections())
         {
-            ulong age = (ulong)by.TotalNanoseconds;
-            Ok(this["connections"].Update(key, entry with { LastSeen = entry.LastSeen > age ? entry.LastSeen - age : 0 }));
+            long seen = (long)entry.LastSeen - (long)by.TotalNanoseconds;
+            Ok(this["connections"].Update(key, entry with { LastSeen = (ulong)Math.Max(seen, 0) }));
         }
     }
 
