@@ -13,7 +13,7 @@ namespace Pronghorn.Linux.Tests.Bpf;
 /// <summary>Attaches the steering program to the loopback interface of a namespace.</summary>
 public sealed class BpfLinkTests : IDisposable
 {
-    private readonly PrivateBpfFileSystem _files = new();
+    private readonly LabBpfFileSystem _files = new();
     private readonly NetworkNamespace _place = NetworkNamespace.Create(LabCleanup.CreatePrefix() + "-link");
     private readonly BpfProgram _program = Load();
 

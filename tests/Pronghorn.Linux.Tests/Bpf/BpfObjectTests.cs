@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.IO;
+using Pronghorn.Lab;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Interop;
 using Xunit;
@@ -12,7 +13,7 @@ public sealed class BpfObjectTests : IDisposable
 {
     private const string Resource = "steer.bpf.o";
 
-    private readonly PrivateBpfFileSystem _files = new();
+    private readonly LabBpfFileSystem _files = new();
 
     public void Dispose() => _files.Dispose();
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
-using System.IO;
 using System.Threading;
 using Pronghorn.Lab;
 using Pronghorn.Linux.Bpf;
@@ -19,12 +18,12 @@ public sealed class SocketLayerFixture : IDisposable
     public const string NodeAddress6 = "fd00:7::1";
     public const string OtherNodeAddress = "192.168.8.1";
 
-    private readonly string _root = Directory.CreateTempSubdirectory("pronghorn-lb-").FullName;
+    private readonly LabBpfFileSystem _files = new();
     private int _lastNumber;
 
     public SocketLayerFixture()
     {
-        Pins = new PinLayout("test", _root);
+        Pins = new PinLayout("test", _files.Root);
         Layer = new SocketLayer(Pins);
         string prefix = LabCleanup.CreatePrefix();
         Node = CreateNamespace(prefix + "-node");
@@ -75,8 +74,7 @@ public sealed class SocketLayerFixture : IDisposable
         Node.Dispose();
         Pod.Dispose();
         Cgroup.Dispose();
-        LabCommand.Run("umount", _root);
-        Directory.Delete(_root);
+        _files.Dispose();
     }
 
     private static ulong CookieOf(NetworkNamespace place) => NamespaceThread.Run(place, () =>

@@ -15,14 +15,14 @@ namespace Pronghorn.LoadBalancer.Tests.DataPlane;
 [Collection(TestCgroup.Collection)]
 public sealed class SocketLayerLifeTests : IDisposable
 {
-    private readonly string _root = Directory.CreateTempSubdirectory("pronghorn-lb-").FullName;
+    private readonly LabBpfFileSystem _files = new();
     private readonly TestCgroup _cgroup = new();
     private readonly PinLayout _pins;
     private readonly SocketLayer _layer;
 
     public SocketLayerLifeTests()
     {
-        _pins = new PinLayout("life", _root);
+        _pins = new PinLayout("life", _files.Root);
         _layer = new SocketLayer(_pins);
     }
 
@@ -31,8 +31,7 @@ public sealed class SocketLayerLifeTests : IDisposable
         _layer.Stop();
         _pins.Remove();
         _cgroup.Dispose();
-        LabCommand.TryRun("umount", _root);
-        Directory.Delete(_root);
+        _files.Dispose();
     }
 
     [Fact]
@@ -98,7 +97,7 @@ public sealed class SocketLayerLifeTests : IDisposable
         Assert.Empty(_layer.GetAttachments());
         Assert.Empty(Directory.GetFiles(_pins.Links));
         _pins.Remove();
-        Assert.Empty(Directory.GetDirectories(_root));
+        Assert.Empty(Directory.GetDirectories(_files.Root));
     }
 
     [Fact]
@@ -116,8 +115,8 @@ public sealed class SocketLayerLifeTests : IDisposable
     {
         BpfException absent = Assert.Throws<BpfException>(() => _layer.Start("/absent", SocketLayerFixture.SmallMaps));
         Assert.Contains("/absent", absent.Message, StringComparison.Ordinal);
-        BpfException ordinary = Assert.Throws<BpfException>(() => _layer.Start(_root, SocketLayerFixture.SmallMaps));
-        Assert.Contains(_root, ordinary.Message, StringComparison.Ordinal);
+        BpfException ordinary = Assert.Throws<BpfException>(() => _layer.Start(_files.Root, SocketLayerFixture.SmallMaps));
+        Assert.Contains(_files.Root, ordinary.Message, StringComparison.Ordinal);
         Assert.Empty(_layer.GetAttachments());
     }
 
