@@ -67,7 +67,11 @@ void epoll_note_copy(int fd, int copy)
 {
     sets_were_copied = true;
     members[fd] |= MANY;
-    members[copy] = members[fd];
+    if ((unsigned)copy < descriptor_count)
+    {
+        // Beyond, where root may have raised RLIMIT_NOFILE to since, numbers are the kernel's.
+        members[copy] = members[fd];
+    }
 }
 
 // Under the lock: a set has become ours under one of its numbers; the others mean it, too.
