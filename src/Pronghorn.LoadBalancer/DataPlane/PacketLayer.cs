@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
 using System.Linq;
@@ -35,6 +36,9 @@ public sealed class PacketLayer : IDisposable
         _pins = pins;
     }
 
+    /// <summary>What of the kernel it needs.</summary>
+    public static ImmutableArray<BpfFeature> Features { get; } = [BpfFeature.TcxLinks, BpfFeature.XdpLinks];
+
     /// <summary>What somebody should know of the last <see cref="Start"/> or <see cref="Refresh"/>: each a sentence.</summary>
     public IReadOnlyList<string> Notices => _notices;
 
@@ -45,12 +49,13 @@ public sealed class PacketLayer : IDisposable
     /// <param name="options">Which interfaces, and how.</param>
     /// <param name="sizes">Sizes of the maps; must be those of pinned maps, if there are any.</param>
     /// <exception cref="BpfException">
-    /// A program or a link failed. An edge interface that is not there, or that has another XDP program, is a notice.
+    /// The kernel lacks a feature, or a program or a link failed. An edge interface that is not there, or that has another XDP program, is a notice.
     /// </exception>
     public void Start(PacketLayerOptions options, MapSizes sizes)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(sizes);
+        BpfFeature.Require(Features);
         _options = options;
         _pins.Create();
         Unload();
