@@ -38,7 +38,7 @@ internal static class BenchServicesCommand
         Option<double> limit = new("--load-limit")
         {
             Description = "Seconds after which a way whose services are not set up yet is left out.",
-            DefaultValueFactory = _ => 90,
+            DefaultValueFactory = _ => 150,
         };
         Command command = new("services", "Services through Pronghorn and through kube-proxy's kinds of rules, in namespaces.")
         {

@@ -40,7 +40,9 @@ public sealed class ServiceResultsTests
         results.Add(ServiceMetric.ConnectionsPod, 1, "first", ServiceWay.Pronghorn, 200);
         results.Add(ServiceMetric.ConnectionsPod, 1000, "last", ServiceWay.Pronghorn, 190);
 
-        Assert.Equal([null, 0.95], results.ToRows().Select(row => row.Ratio));
+        results.Add(ServiceMetric.ConnectionsPod, 1, "other", ServiceWay.Pronghorn, 180);
+
+        Assert.Equal([null, 0.95, null], results.ToRows().Select(row => row.Ratio));
     }
 
     [Fact]

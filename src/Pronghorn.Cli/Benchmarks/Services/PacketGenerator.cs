@@ -31,6 +31,7 @@ internal sealed class PacketGenerator : IDisposable
 {
     private const int PacketLength = 60;
     private const int Batch = 64;
+    private const int Interrupted = 4;
     private const int FewestFramesARun = 1024;
     private const int MostFramesARun = 65_536;
     private const uint FirstSource = (198u << 24) | (18u << 16);
@@ -165,16 +166,17 @@ internal sealed class PacketGenerator : IDisposable
         {
             int now = (int)Math.Min(frames, limit - sent);
             int error = _generate.TestRun(new BpfTestRun { Packet = packet, Repeat = now, LiveBatch = Math.Min(Batch, now) }, out _);
-            if (error < 0)
+            if (error is not (0 or -Interrupted))
             {
                 throw new CommandException($"live frames failed with error {-error}; they need Linux 5.18");
             }
 
-            sent += now;
+            // How many went before a signal is not told; they are counted where they arrive.
+            sent += error == 0 ? now : 0;
             elapsed = Stopwatch.GetElapsedTime(began);
 
             // A run costs something to begin and cannot be ended in between: as many frames as are likely to fit into the time.
-            frames = Math.Clamp((long)(sent * ((time / elapsed) - 1)), FewestFramesARun, MostFramesARun);
+            frames = sent == 0 ? frames : Math.Clamp((long)(sent * ((time / elapsed) - 1)), FewestFramesARun, MostFramesARun);
         }
         while (sent < limit && elapsed < time && !cancellation.IsCancellationRequested);
 

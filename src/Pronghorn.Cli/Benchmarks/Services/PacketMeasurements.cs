@@ -127,6 +127,6 @@ internal sealed class PacketMeasurements : IDisposable
         Terminal.Note(string.Create(
             CultureInfo.InvariantCulture,
             $"        {way.Name,-16} {position,-7} {metric.Name,-20} {run.Rate / 1e6:0.0000} M/s, "
-            + $"{100.0 * run.Delivered / run.Sent:0} % of those sent"));
+            + $"{100.0 * run.Delivered / Math.Max(run.Sent, 1):0} % of those sent"));
     }
 }

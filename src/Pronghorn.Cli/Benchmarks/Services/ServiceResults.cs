@@ -61,7 +61,8 @@ internal sealed class ServiceResults
         Series? other = series.Way == ServiceWay.Pronghorn
             ? _series.Where(one => one.Way == series.Way && one.Metric.Name == series.Metric.Name).MinBy(one => one.Services)
             : series;
-        if (ours is null || other is null || (ours == other && ours.Way == ServiceWay.Pronghorn))
+        bool isItself = series.Way == ServiceWay.Pronghorn && other?.Services == series.Services;
+        if (ours is null || other is null || isItself)
         {
             return null;
         }

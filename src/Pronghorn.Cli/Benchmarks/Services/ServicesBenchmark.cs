@@ -20,20 +20,33 @@ internal static class ServicesBenchmark
         LabCleanup.RemoveStale();
         PronghornWay.RemoveStale();
         var results = new ServiceResults();
-        foreach (int services in options.Services)
+        try
         {
-            if (options.Parts.Contains(ServicesBenchmarkOptions.Connections) || options.Parts.Contains(ServicesBenchmarkOptions.Changes))
+            foreach (int services in options.Services)
             {
-                RunConnections(services, options, results, interruption.Token);
+                Run(services, options, results, interruption.Token);
             }
-
-            if (options.Parts.Contains(ServicesBenchmarkOptions.Packets))
-            {
-                RunPackets(services, options, results, interruption.Token);
-            }
+        }
+        catch (LabException failure)
+        {
+            throw new CommandException(failure.Message);
         }
 
         return results;
+    }
+
+    private static void Run(
+        int services, ServicesBenchmarkOptions options, ServiceResults results, CancellationToken cancellation)
+    {
+        if (options.Parts.Contains(ServicesBenchmarkOptions.Connections) || options.Parts.Contains(ServicesBenchmarkOptions.Changes))
+        {
+            RunConnections(services, options, results, cancellation);
+        }
+
+        if (options.Parts.Contains(ServicesBenchmarkOptions.Packets))
+        {
+            RunPackets(services, options, results, cancellation);
+        }
     }
 
     private static void RequirePrograms(ServicesBenchmarkOptions options)
