@@ -17,12 +17,17 @@ public sealed unsafe class SharedPage : IDisposable
     internal const int OpenExclusive = 0x80;
     private const int FilePermissions = 0x1a4; // 0644
 
-    private readonly byte[] _path;
+    // Somebody who finds the directory empty may remove it between its making and its use.
+    private const int MaximumAttempts = 8;
+
+    private readonly byte[] _published;
+    private byte[] _path;
     private byte* _address;
 
-    private SharedPage(byte[] path, byte* address, int length)
+    private SharedPage(byte[] path, byte[] published, byte* address, int length)
     {
         _path = path;
+        _published = published;
         _address = address;
         Length = length;
     }
@@ -33,8 +38,11 @@ public sealed unsafe class SharedPage : IDisposable
     /// <summary>The bytes. A reader may change them at any time.</summary>
     public Span<byte> Bytes => new(_address, Length);
 
-    /// <summary>Makes the file, and its directory when that is missing, and maps it.</summary>
-    /// <param name="path">Absolute path. A file that is there is replaced.</param>
+    /// <summary>
+    /// Makes the file, and its directory when that is missing, and maps it. Nobody sees it by its name before
+    /// <see cref="Publish"/>.
+    /// </summary>
+    /// <param name="path">Absolute path.</param>
     /// <param name="length">Bytes, more than 0.</param>
     /// <param name="directoryMode">
     /// Permissions of the directory, when it is made here or belongs to this user. With S_ISVTX (01777) every user may keep
@@ -48,12 +56,32 @@ public sealed unsafe class SharedPage : IDisposable
     {
         page = null;
         ArgumentNullException.ThrowIfNull(path);
-        byte[] terminated = Terminate(path);
-        int result = PrepareDirectory(Terminate(Path.GetDirectoryName(path) ?? "/"), directoryMode);
-        if (result < 0)
+        string directory = Path.GetDirectoryName(path) ?? "/";
+        byte[] terminated = Terminate(Path.Combine(directory, "." + Path.GetFileName(path)));
+        int result;
+        int attempts = 0;
+        do
         {
-            return result;
+            result = PrepareDirectory(Terminate(directory), directoryMode);
+            result = result < 0 ? result : Create(terminated, Terminate(path), length, out page);
         }
+        while (result == -Errno.NoEntry && ++attempts < MaximumAttempts);
+
+        return result;
+    }
+
+    /// <summary>Gives the file its name, in one step; a file of that name that is there is replaced.</summary>
+    /// <returns>0 or the negative error number; then the file is as it was.</returns>
+    public int Publish()
+    {
+        int result = Libc.Rename(_path, _published);
+        _path = result < 0 ? _path : _published;
+        return result;
+    }
+
+    private static int Create(byte[] terminated, byte[] published, int length, out SharedPage? page)
+    {
+        page = null;
 
         // Whatever has this name is from a dead process; what another user put there stays, and is refused.
         _ = Libc.Unlink(terminated);
@@ -66,8 +94,8 @@ public sealed unsafe class SharedPage : IDisposable
             return fd;
         }
 
-        result = Libc.Truncate(fd, length);
-        result = result < 0 ? result : Map(fd, terminated, length, out page);
+        int result = Libc.Truncate(fd, length);
+        result = result < 0 ? result : Map(fd, terminated, published, length, out page);
         _ = Libc.Close(fd);
         return result;
     }
@@ -113,7 +141,7 @@ public sealed unsafe class SharedPage : IDisposable
         return safe ? 0 : -Errno.AccessDenied;
     }
 
-    private static int Map(int fd, byte[] path, int length, out SharedPage? page)
+    private static int Map(int fd, byte[] path, byte[] published, int length, out SharedPage? page)
     {
         page = null;
         nint address = Libc.Map(
@@ -124,7 +152,7 @@ public sealed unsafe class SharedPage : IDisposable
         }
 
         _ = Libc.Advise(address, (nuint)length, Constants.AdviceDontFork);
-        page = new SharedPage(path, (byte*)address, length);
+        page = new SharedPage(path, published, (byte*)address, length);
         return 0;
     }
 }

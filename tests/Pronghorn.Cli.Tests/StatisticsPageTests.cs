@@ -5,6 +5,7 @@ using System.Linq;
 using System.Runtime.InteropServices;
 using Pronghorn.Cli.Observation;
 using Pronghorn.Lab;
+using Pronghorn.Linux;
 using Pronghorn.Runtime.Statistics;
 using Xunit;
 
@@ -205,6 +206,20 @@ public sealed class StatisticsPageTests : IDisposable
         using StatisticsWriter writer = Write(_directory);
         Assert.Equal(0, StatisticsReader.Open(File, out StatisticsReader? reader));
         reader!.Dispose();
+    }
+
+    [Fact]
+    public void PageBeingMade_HasNoNameUntilItIsPublished()
+    {
+        Assert.Equal(0, SharedPage.Create(File, 4096, 0x1c0, out SharedPage? page));
+        using (page)
+        {
+            Assert.False(System.IO.File.Exists(File));
+            Assert.Equal(0, page!.Publish());
+            Assert.True(System.IO.File.Exists(File));
+        }
+
+        Assert.Empty(Directory.GetFiles(_directory));
     }
 
     [Fact]

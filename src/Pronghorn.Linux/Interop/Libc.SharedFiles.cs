@@ -19,6 +19,16 @@ public static unsafe partial class Libc
     /// <summary>ftruncate(2).</summary>
     internal static int Truncate(int fd, long length) => Result(FtruncateNative(fd, (nint)length));
 
+    /// <summary>rename(2). Paths are zero-terminated.</summary>
+    internal static int Rename(ReadOnlySpan<byte> from, ReadOnlySpan<byte> to)
+    {
+        fixed (byte* source = from)
+        fixed (byte* target = to)
+        {
+            return Result(RenameNative(source, target));
+        }
+    }
+
     /// <summary>unlink(2). The path is zero-terminated.</summary>
     internal static int Unlink(ReadOnlySpan<byte> path)
     {
@@ -77,6 +87,9 @@ public static unsafe partial class Libc
 
     [LibraryImport(Library, EntryPoint = "ftruncate")]
     private static partial int FtruncateNative(int fd, nint length);
+
+    [LibraryImport(Library, EntryPoint = "rename")]
+    private static partial int RenameNative(byte* from, byte* to);
 
     [LibraryImport(Library, EntryPoint = "unlink")]
     private static partial int UnlinkNative(byte* path);

@@ -64,6 +64,15 @@ public sealed class StatisticsWriter : IDisposable
         int mode = directory == StatisticsPage.Directory ? StatisticsPlaces.SharedMode : StatisticsPlaces.OwnMode;
         int result = SharedPage.Create(path, PageLength, mode, out SharedPage? page);
         writer = result == 0 && page != null ? new StatisticsWriter(page, processId, interfaceId) : null;
+
+        // A reader that comes early finds no page rather than an empty one.
+        result = writer is null ? result : page!.Publish();
+        if (result < 0)
+        {
+            page?.Dispose();
+            writer = null;
+        }
+
         return result;
     }
 
