@@ -49,7 +49,8 @@ public sealed class PacketLayer : IDisposable
     /// <param name="options">Which interfaces, and how.</param>
     /// <param name="sizes">Sizes of the maps; must be those of pinned maps, if there are any.</param>
     /// <exception cref="BpfException">
-    /// The kernel lacks a feature, or a program or a link failed. An edge interface that is not there, or that has another XDP program, is a notice.
+    /// The kernel lacks a feature, or a program or a link failed. An edge interface that is not there, or that has another XDP
+    /// program, is a notice.
     /// </exception>
     public void Start(PacketLayerOptions options, MapSizes sizes)
     {
