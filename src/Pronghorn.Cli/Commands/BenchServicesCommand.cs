@@ -25,6 +25,11 @@ internal static class BenchServicesCommand
         Option<double?> seconds = new("--seconds") { Description = "Length of one run." };
         Option<string?> services = new("--services") { Description = $"Numbers of services: a list, {FullServices} if not given." };
         Option<int> endpoints = new("--endpoints") { Description = "Endpoints of each service.", DefaultValueFactory = _ => 4 };
+        Option<int> ports = new("--ports")
+        {
+            Description = "Ports of each service, except those with a node port; clients use the last one.",
+            DefaultValueFactory = _ => 1,
+        };
         Option<string> ways = new("--ways")
         {
             Description = $"Which ways: a list of {string.Join(", ", ServicesBenchmarkOptions.AllWays)}.",
@@ -42,7 +47,7 @@ internal static class BenchServicesCommand
         };
         Command command = new("services", "Services through Pronghorn and through kube-proxy's kinds of rules, in namespaces.")
         {
-            quick, json, rounds, seconds, services, endpoints, ways, parts, limit,
+            quick, json, rounds, seconds, services, endpoints, ports, ways, parts, limit,
         };
         command.SetAction(result =>
         {
@@ -52,6 +57,7 @@ internal static class BenchServicesCommand
                 {
                     Services = Numbers(result.GetValue(services) ?? (isQuick ? QuickServices : FullServices)),
                     Endpoints = result.GetValue(endpoints),
+                    Ports = result.GetValue(ports),
                     Ways = Words(result.GetValue(ways)!, "--ways", ServicesBenchmarkOptions.AllWays),
                     Parts = Words(result.GetValue(parts)!, "--parts", ServicesBenchmarkOptions.AllParts),
                     Rounds = result.GetValue(rounds),
@@ -67,10 +73,11 @@ internal static class BenchServicesCommand
     private static int Run(ServicesBenchmarkOptions options, bool json)
     {
         if (options.Rounds < 1 || !(options.Seconds > 0 && options.Seconds <= 30) || options.Endpoints is < 1 or > 64
+            || options.Ports is < 1 or > 64
             || !(options.LoadLimit > TimeSpan.Zero && options.LoadLimit <= TimeSpan.FromHours(1)))
         {
             throw new CommandException(
-                "--rounds is at least 1, --seconds more than 0 and at most 30, --endpoints 1 to 64, --load-limit at most 3600",
+                "--rounds is at least 1, --seconds more than 0 and at most 30, --endpoints and --ports 1 to 64, --load-limit at most 3600",
                 ExitStatus.Usage);
         }
 

@@ -33,6 +33,17 @@ public sealed class IptablesRulesTests
     }
 
     [Fact]
+    public void ServicesWithPorts_Written_HaveOneRuleForEachPort()
+    {
+        string text = IptablesRules.Whole(new BenchmarkCluster(40, 3, nodePorts: false, ports: 5));
+
+        Assert.Equal(201, Rules(text, "-A KUBE-SERVICES ").Length);
+        Assert.Contains("--dport 84 -j KUBE-SVC-", Rules(text, "-A KUBE-SERVICES ")[^2], StringComparison.Ordinal);
+        Assert.Equal(600, Rules(text, ":KUBE-SEP-").Distinct().Count());
+        Assert.Empty(Targets(text).Except(Declared(text)));
+    }
+
+    [Fact]
     public void FourEndpoints_Written_HaveAChanceOfAQuarterEach()
     {
         string[] rules = Rules(IptablesRules.Whole(new BenchmarkCluster(1, 4, nodePorts: false)), "-A KUBE-SVC-");

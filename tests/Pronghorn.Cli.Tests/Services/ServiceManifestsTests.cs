@@ -36,6 +36,21 @@ public sealed class ServiceManifestsTests
         Assert.Equal(BenchmarkCluster.FirstBackendPort, file.Slices[new ObjectName("bench", "service-0-1")].Ports![0].Port);
     }
 
+    [Fact]
+    public void ServiceWithPorts_WrittenAndRead_AnswersOnTheLast()
+    {
+        var cluster = new BenchmarkCluster(100, 3, nodePorts: false, ports: 3);
+        StringBuilder text = new();
+        ServiceManifests.Append(text, cluster, 0);
+
+        ManifestFile? file = ManifestFile.Parse("x.yaml", text.ToString(), null, new Problems());
+
+        Assert.Equal([80, 81, 82], file!.Services[new ObjectName("bench", "service-0")].Spec.Ports!.Select(port => port.Port));
+        EndpointSlice slice = file.Slices[new ObjectName("bench", "service-0-1")];
+        Assert.Equal([8080, 8081, BenchmarkCluster.FirstBackendPort], slice.Ports!.Select(port => port.Port!.Value));
+        Assert.Equal("172.30.0.1:82", cluster.Target(0));
+    }
+
     [Theory]
     [InlineData(1, 1)]
     [InlineData(10_000, 4)]

@@ -13,10 +13,10 @@ namespace Pronghorn.Cli.Benchmarks.Services;
 /// </summary>
 internal sealed class BenchmarkCluster
 {
-    /// <summary>Port of each service.</summary>
-    internal const int Port = 80;
+    /// <summary>First port of each service; others follow.</summary>
+    internal const int FirstPort = 80;
 
-    /// <summary>Port of endpoints where nobody is.</summary>
+    /// <summary>Port of endpoints where nobody is; of a service's other ports, those after it.</summary>
     internal const int EndpointPort = 8080;
 
     /// <summary>First port of the backends that answer: one for each of <see cref="ServicePositions.TargetCount"/> services.</summary>
@@ -33,13 +33,19 @@ internal sealed class BenchmarkCluster
 
     private readonly HashSet<int> _answering;
 
-    internal BenchmarkCluster(int services, int endpoints, bool nodePorts)
+    /// <summary>Describes a cluster.</summary>
+    /// <param name="services">Services, 1 or more.</param>
+    /// <param name="endpoints">Endpoints of each, 1 to 64.</param>
+    /// <param name="nodePorts">Whether each has a node port; then there is one port.</param>
+    /// <param name="ports">Ports of each; clients use the last one, whose rules come last.</param>
+    internal BenchmarkCluster(int services, int endpoints, bool nodePorts, int ports = 1)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(services, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(endpoints, 64);
         Services = services;
         Endpoints = endpoints;
         HasNodePorts = nodePorts;
+        Ports = nodePorts ? 1 : ports;
         _answering = [.. ServicePositions.For(services).SelectMany(position => ServicePositions.Targets(services, position))];
     }
 
@@ -48,6 +54,9 @@ internal sealed class BenchmarkCluster
 
     /// <summary>Endpoints of each.</summary>
     internal int Endpoints { get; }
+
+    /// <summary>Ports of each.</summary>
+    internal int Ports { get; }
 
     /// <summary>Whether each has a node port; then they speak UDP, else TCP.</summary>
     internal bool HasNodePorts { get; }
@@ -70,8 +79,9 @@ internal sealed class BenchmarkCluster
     /// <summary>The port of its backends that answer.</summary>
     internal static int BackendPort(int service) => FirstBackendPort + (service % ServicePositions.TargetCount);
 
-    /// <summary>Its endpoints' port.</summary>
-    internal int PortOf(int service) => IsAnswering(service) ? BackendPort(service) : EndpointPort;
+    /// <summary>Its endpoints' port for one of its ports, by number from 0.</summary>
+    internal int EndpointPortOf(int service, int port) =>
+        port == Ports - 1 && IsAnswering(service) ? BackendPort(service) : EndpointPort + port;
 
     /// <summary>The addresses of its endpoints.</summary>
     internal IEnumerable<string> AddressesOf(int service) => Enumerable.Range(0, Endpoints).Select(endpoint => IsAnswering(service)
@@ -82,7 +92,8 @@ internal sealed class BenchmarkCluster
     internal string Targets(string position) => string.Join(',', ServicePositions.Targets(Services, position).Select(Target));
 
     /// <summary>Where clients in the cluster connect to for one service.</summary>
-    internal static string Target(int service) => string.Create(CultureInfo.InvariantCulture, $"{ClusterAddress(service)}:{Port}");
+    internal string Target(int service) =>
+        string.Create(CultureInfo.InvariantCulture, $"{ClusterAddress(service)}:{FirstPort + Ports - 1}");
 
     /// <summary>The backends themselves, for clients that use no service.</summary>
     internal string Backends() => string.Join(

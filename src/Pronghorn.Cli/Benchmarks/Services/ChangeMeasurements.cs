@@ -52,7 +52,7 @@ internal sealed class ChangeMeasurements
         int service = _stage.Cluster.Services + round;
         way.PrepareAdding(_stage.Cluster, service);
         using ChildProcess watcher = TrafficProgram.Watch(
-            way.Node, way.Node.Pods[1], BenchmarkCluster.Target(service), s_limit, _cancellation);
+            way.Node, way.Node.Pods[1], _stage.Cluster.Target(service), s_limit, _cancellation);
 
         // Both clocks are CLOCK_MONOTONIC.
         long began = Stopwatch.GetTimestamp();

@@ -72,16 +72,7 @@ internal static class IptablesRules
         text.Append("*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-NODEPORTS - [0:0]\n:KUBE-POSTROUTING - [0:0]\n:KUBE-MARK-MASQ - [0:0]\n");
         foreach (int service in services)
         {
-            text.Append(CultureInfo.InvariantCulture, $":{ServiceChain(service)} - [0:0]\n");
-            if (cluster.HasNodePorts)
-            {
-                text.Append(CultureInfo.InvariantCulture, $":{ExternalChain(service)} - [0:0]\n");
-            }
-
-            foreach (string address in cluster.AddressesOf(service))
-            {
-                text.Append(CultureInfo.InvariantCulture, $":{EndpointChain(service, address)} - [0:0]\n");
-            }
+            AppendChains(text, cluster, service);
         }
 
         if (first)
@@ -95,11 +86,31 @@ internal static class IptablesRules
         text.Append("-A KUBE-POSTROUTING -j MASQUERADE --random-fully\n");
         foreach (int service in services)
         {
-            AppendService(text, cluster, service);
+            for (int port = 0; port < cluster.Ports; port++)
+            {
+                AppendService(text, cluster, service, port);
+            }
         }
 
         AppendEntries(text, cluster, total);
         text.Append("COMMIT\n");
+    }
+
+    private static void AppendChains(StringBuilder text, BenchmarkCluster cluster, int service)
+    {
+        if (cluster.HasNodePorts)
+        {
+            text.Append(CultureInfo.InvariantCulture, $":{ExternalChain(service)} - [0:0]\n");
+        }
+
+        for (int port = 0; port < cluster.Ports; port++)
+        {
+            text.Append(CultureInfo.InvariantCulture, $":{ServiceChain(service, port)} - [0:0]\n");
+            foreach (string address in cluster.AddressesOf(service))
+            {
+                text.Append(CultureInfo.InvariantCulture, $":{EndpointChain(service, port, address)} - [0:0]\n");
+            }
+        }
     }
 
     /// <summary>The rules that all new connections walk.</summary>
@@ -107,7 +118,12 @@ internal static class IptablesRules
     {
         for (int service = 0; service < total; service++)
         {
-            text.Append(CultureInfo.InvariantCulture, $"-A KUBE-SERVICES {Match(cluster, service)} -j {ServiceChain(service)}\n");
+            for (int port = 0; port < cluster.Ports; port++)
+            {
+                text.Append(
+                    CultureInfo.InvariantCulture, $"-A KUBE-SERVICES {Match(cluster, service, port)} -j {ServiceChain(service, port)}\n");
+            }
+
             if (cluster.HasNodePorts)
             {
                 text.Append(
@@ -120,10 +136,11 @@ internal static class IptablesRules
         text.Append("-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS\n");
     }
 
-    private static void AppendService(StringBuilder text, BenchmarkCluster cluster, int service)
+    private static void AppendService(StringBuilder text, BenchmarkCluster cluster, int service, int port)
     {
-        string chain = ServiceChain(service);
-        text.Append(CultureInfo.InvariantCulture, $"-A {chain} {Match(cluster, service)} ! -s {ServiceNode.PodRange} -j KUBE-MARK-MASQ\n");
+        string chain = ServiceChain(service, port);
+        text.Append(
+            CultureInfo.InvariantCulture, $"-A {chain} {Match(cluster, service, port)} ! -s {ServiceNode.PodRange} -j KUBE-MARK-MASQ\n");
         if (cluster.HasNodePorts)
         {
             text.Append(CultureInfo.InvariantCulture, $"-A {ExternalChain(service)} {Comment(service)} -j KUBE-MARK-MASQ\n");
@@ -133,7 +150,7 @@ internal static class IptablesRules
         int left = cluster.Endpoints;
         foreach (string address in cluster.AddressesOf(service))
         {
-            string endpoint = EndpointChain(service, address);
+            string endpoint = EndpointChain(service, port, address);
             string chance = left > 1
                 ? string.Create(CultureInfo.InvariantCulture, $"-m statistic --mode random --probability {1.0 / left:F10} ")
                 : "";
@@ -142,23 +159,26 @@ internal static class IptablesRules
             text.Append(
                 CultureInfo.InvariantCulture,
                 $"-A {endpoint} {Comment(service)} -m {cluster.RuleProtocol} -p {cluster.RuleProtocol} "
-                + $"-j DNAT --to-destination {address}:{cluster.PortOf(service)}\n");
+                + $"-j DNAT --to-destination {address}:{cluster.EndpointPortOf(service, port)}\n");
             left--;
         }
     }
 
-    private static string Match(BenchmarkCluster cluster, int service) => string.Create(
+    private static string Match(BenchmarkCluster cluster, int service, int port) => string.Create(
         CultureInfo.InvariantCulture,
         $"{Comment(service)} -m {cluster.RuleProtocol} -p {cluster.RuleProtocol} -d {BenchmarkCluster.ClusterAddress(service)}/32 "
-        + $"--dport {BenchmarkCluster.Port}");
+        + $"--dport {BenchmarkCluster.FirstPort + port}");
 
     private static string Comment(int service) => $"-m comment --comment \"bench/{BenchmarkCluster.Name(service)}\"";
 
-    private static string ServiceChain(int service) => "KUBE-SVC-" + Hash(BenchmarkCluster.Name(service));
+    private static string ServiceChain(int service, int port) => "KUBE-SVC-" + Hash(PortName(service, port));
 
     private static string ExternalChain(int service) => "KUBE-EXT-" + Hash(BenchmarkCluster.Name(service));
 
-    private static string EndpointChain(int service, string address) => "KUBE-SEP-" + Hash(BenchmarkCluster.Name(service) + address);
+    private static string EndpointChain(int service, int port, string address) => "KUBE-SEP-" + Hash(PortName(service, port) + address);
+
+    private static string PortName(int service, int port) =>
+        string.Create(CultureInfo.InvariantCulture, $"{BenchmarkCluster.Name(service)}:{port}");
 
     /// <summary>Sixteen characters, so that a chain's name has the length that kube-proxy's has, and chains are as scattered.</summary>
     private static string Hash(string text) => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16];

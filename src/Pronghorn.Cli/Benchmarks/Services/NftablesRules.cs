@@ -76,26 +76,37 @@ internal static class NftablesRules
 
     private static void AppendChains(StringBuilder text, BenchmarkCluster cluster, int service)
     {
-        text.Append(CultureInfo.InvariantCulture, $"add chain {Table} {ServiceChain(service)}\n");
         if (cluster.HasNodePorts)
         {
             text.Append(CultureInfo.InvariantCulture, $"add chain {Table} {ExternalChain(service)}\n");
         }
 
-        for (int endpoint = 0; endpoint < cluster.Endpoints; endpoint++)
+        for (int port = 0; port < cluster.Ports; port++)
         {
-            text.Append(CultureInfo.InvariantCulture, $"add chain {Table} {EndpointChain(service, endpoint)}\n");
+            text.Append(CultureInfo.InvariantCulture, $"add chain {Table} {ServiceChain(service, port)}\n");
+            for (int endpoint = 0; endpoint < cluster.Endpoints; endpoint++)
+            {
+                text.Append(CultureInfo.InvariantCulture, $"add chain {Table} {EndpointChain(service, port, endpoint)}\n");
+            }
         }
     }
 
     private static void AppendRules(StringBuilder text, BenchmarkCluster cluster, int service)
     {
+        for (int port = 0; port < cluster.Ports; port++)
+        {
+            AppendRules(text, cluster, service, port);
+        }
+    }
+
+    private static void AppendRules(StringBuilder text, BenchmarkCluster cluster, int service, int port)
+    {
         string protocol = cluster.RuleProtocol;
-        string chain = ServiceChain(service);
+        string chain = ServiceChain(service, port);
         text.Append(
             CultureInfo.InvariantCulture,
-            $"add rule {Table} {chain} ip daddr {BenchmarkCluster.ClusterAddress(service)} {protocol} dport {BenchmarkCluster.Port} "
-            + $"ip saddr != {ServiceNode.PodRange} jump mark-for-masquerade\n");
+            $"add rule {Table} {chain} ip daddr {BenchmarkCluster.ClusterAddress(service)} {protocol} dport "
+            + $"{BenchmarkCluster.FirstPort + port} ip saddr != {ServiceNode.PodRange} jump mark-for-masquerade\n");
         if (cluster.HasNodePorts)
         {
             text.Append(CultureInfo.InvariantCulture, $"add rule {Table} {ExternalChain(service)} jump mark-for-masquerade\n");
@@ -105,16 +116,16 @@ internal static class NftablesRules
         int number = 0;
         foreach (string address in cluster.AddressesOf(service))
         {
-            string endpoint = EndpointChain(service, number++);
+            string endpoint = EndpointChain(service, port, number++);
             text.Append(CultureInfo.InvariantCulture, $"add rule {Table} {endpoint} ip saddr {address} jump mark-for-masquerade\n");
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"add rule {Table} {endpoint} meta l4proto {protocol} dnat to {address}:{cluster.PortOf(service)}\n");
+                $"add rule {Table} {endpoint} meta l4proto {protocol} dnat to {address}:{cluster.EndpointPortOf(service, port)}\n");
         }
 
         string choices = string.Join(
             ", ",
-            Enumerable.Range(0, cluster.Endpoints).Select(endpoint => $"{endpoint} : goto {EndpointChain(service, endpoint)}"));
+            Enumerable.Range(0, cluster.Endpoints).Select(endpoint => $"{endpoint} : goto {EndpointChain(service, port, endpoint)}"));
         text.Append(CultureInfo.InvariantCulture, $"add rule {Table} {chain} numgen random mod {cluster.Endpoints} vmap {{ {choices} }}\n");
     }
 
@@ -122,10 +133,14 @@ internal static class NftablesRules
     {
         for (int service = first; service < first + count; service++)
         {
-            text.Append(
-                CultureInfo.InvariantCulture,
-                $"add element {Table} service-ips {{ {BenchmarkCluster.ClusterAddress(service)} . {cluster.RuleProtocol} . "
-                + $"{BenchmarkCluster.Port} : goto {ServiceChain(service)} }}\n");
+            for (int port = 0; port < cluster.Ports; port++)
+            {
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"add element {Table} service-ips {{ {BenchmarkCluster.ClusterAddress(service)} . {cluster.RuleProtocol} . "
+                    + $"{BenchmarkCluster.FirstPort + port} : goto {ServiceChain(service, port)} }}\n");
+            }
+
             if (cluster.HasNodePorts)
             {
                 text.Append(
@@ -136,10 +151,11 @@ internal static class NftablesRules
         }
     }
 
-    private static string ServiceChain(int service) => "service-" + BenchmarkCluster.Name(service);
+    private static string ServiceChain(int service, int port) =>
+        string.Create(CultureInfo.InvariantCulture, $"service-{BenchmarkCluster.Name(service)}-{port}");
 
     private static string ExternalChain(int service) => "external-" + BenchmarkCluster.Name(service);
 
-    private static string EndpointChain(int service, int endpoint) =>
-        string.Create(CultureInfo.InvariantCulture, $"endpoint-{BenchmarkCluster.Name(service)}-{endpoint}");
+    private static string EndpointChain(int service, int port, int endpoint) =>
+        string.Create(CultureInfo.InvariantCulture, $"endpoint-{BenchmarkCluster.Name(service)}-{port}-{endpoint}");
 }

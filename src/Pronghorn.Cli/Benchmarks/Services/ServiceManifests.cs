@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
@@ -51,15 +52,21 @@ internal static class ServiceManifests
             ---
             {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "bench", "name": "{{{name}}}"}, "spec": {
             "type": "{{{type}}}", "clusterIP": "{{{BenchmarkCluster.ClusterAddress(service)}}}",
-            "ports": [{"name": "main", "protocol": "{{{cluster.Protocol}}}", "port": {{{BenchmarkCluster.Port}}}{{{nodePort}}}}]}}
+            "ports": [{{{Ports(cluster, port => BenchmarkCluster.FirstPort + port, nodePort)}}}]}}
             ---
             {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"namespace": "bench", "name": "{{{name}}}-1",
             "labels": {"kubernetes.io/service-name": "{{{name}}}"}}, "addressType": "IPv4",
-            "ports": [{"name": "main", "protocol": "{{{cluster.Protocol}}}", "port": {{{cluster.PortOf(service)}}}}],
+            "ports": [{{{Ports(cluster, port => cluster.EndpointPortOf(service, port), "")}}}],
             "endpoints": [{{{Endpoints(cluster.AddressesOf(service))}}}]}
 
             """);
     }
+
+    private static string Ports(BenchmarkCluster cluster, Func<int, int> number, string more) => string.Join(
+        ", ",
+        Enumerable.Range(0, cluster.Ports).Select(port => string.Create(
+            CultureInfo.InvariantCulture,
+            $$"""{"name": "port-{{port}}", "protocol": "{{cluster.Protocol}}", "port": {{number(port)}}{{more}}}""")));
 
     private static string Endpoints(IEnumerable<string> addresses) =>
         string.Join(", ", addresses.Select(address => $$"""{"addresses": ["{{address}}"]}"""));

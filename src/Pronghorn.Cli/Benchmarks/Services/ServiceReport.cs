@@ -52,8 +52,8 @@ internal static class ServiceReport
         yield return string.Create(
             CultureInfo.InvariantCulture,
             $"Medians of {options.Rounds} rounds, ways interleaved, runs of {options.Seconds:0.#} s; {options.Endpoints} endpoints a "
-            + $"service, one port each. Each way has a node in namespaces of its own. In brackets: how many times better Pronghorn is; "
-            + $"on Pronghorn itself, against its fewest services.");
+            + $"service, {options.Ports} ports each, of which clients use the last. Each way has a node in namespaces of its own. "
+            + $"In brackets: how many times better Pronghorn is; on Pronghorn itself, against its fewest services.");
         yield return "A connection: connect, one byte each way, reset; client of four threads, epoll server, eight services in turn at the "
             + "position named. Packets: UDP of 60 bytes from outside, live frames counted by XDP in the backend's pod; one processor.";
         yield return "Rules are of kube-proxy's shape, written by this program; a change is counted without the time that kube-proxy takes "

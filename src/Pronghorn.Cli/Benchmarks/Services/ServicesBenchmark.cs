@@ -70,8 +70,8 @@ internal static class ServicesBenchmark
     private static void RunConnections(
         int services, ServicesBenchmarkOptions options, ServiceResults results, CancellationToken cancellation)
     {
-        Terminal.Note($"{services} services, {options.Endpoints} endpoints each, ClusterIP");
-        var cluster = new BenchmarkCluster(services, options.Endpoints, nodePorts: false);
+        Terminal.Note($"{services} services, {options.Endpoints} endpoints and {options.Ports} ports each, ClusterIP");
+        var cluster = new BenchmarkCluster(services, options.Endpoints, nodePorts: false, options.Ports);
         using ServiceStage stage = ServiceStage.Create(cluster, options, results, cancellation);
         List<ChildProcess> servers = [];
         try

@@ -24,6 +24,9 @@ internal sealed record ServicesBenchmarkOptions
     /// <summary>Endpoints of each service.</summary>
     internal required int Endpoints { get; init; }
 
+    /// <summary>Ports of each service.</summary>
+    internal int Ports { get; init; } = 1;
+
     /// <summary>Which ways.</summary>
     internal required IReadOnlyList<string> Ways { get; init; }
 
