@@ -89,7 +89,7 @@ public sealed partial class TcpEngine
             SackBlock block = segment.Options.GetSackBlock(i);
             if (i == 0 && IsDsack(segment, block))
             {
-                OnDsack(ref tcb, block, ref ack);
+                OnDsack(ref tcb, segment.Acknowledgment, block, ref ack);
                 continue;
             }
 
@@ -119,10 +119,26 @@ public sealed partial class TcpEngine
         return first.Left >= second.Left && first.Right <= second.Right;
     }
 
-    private void OnDsack(ref TransmissionControlBlock tcb, in SackBlock block, ref AckSummary ack)
+    /// <summary>
+    /// Whether a duplicate can be one of ours: sent before, no longer than a window, which a peer remembers at most, and on one
+    /// side of the cumulative acknowledgment (RFC 2883 4). What claims more would explain away real losses.
+    /// </summary>
+    private static bool IsPlausibleDsack(in TransmissionControlBlock tcb, SeqNumber acknowledgment, in SackBlock block)
     {
-        // Older than anything that could be ours to explain.
-        if (block.Right <= tcb.SndUna - (int)Math.Max(tcb.MaxSndWnd, 65535) || block.Right > tcb.SndNxt)
+        // The peer takes a whole window in before the sender hears of any of it.
+        int window = (int)Math.Min(Math.Max(tcb.MaxSndWnd, 65535), int.MaxValue / 2);
+        int sent = (int)Math.Min(tcb.BytesAcked + 2, window); // SYN and FIN, too
+        bool straddles = block.Left < acknowledgment && block.Right > acknowledgment;
+        return block.Left < block.Right && block.Right <= tcb.SndNxt && !straddles
+            && block.Right - block.Left <= window
+            && block.Right > tcb.SndUna - window
+            && (sent == window || block.Left >= tcb.SndUna - sent);
+    }
+
+    private void OnDsack(
+        ref TransmissionControlBlock tcb, SeqNumber acknowledgment, in SackBlock block, ref AckSummary ack)
+    {
+        if (!IsPlausibleDsack(tcb, acknowledgment, block))
         {
             return;
         }
@@ -131,7 +147,9 @@ public sealed partial class TcpEngine
         if (tcb.UndoRetransmissions > 0 && block.Right > tcb.UndoMarker)
         {
             // A peer may report several duplicates that it took in at once by one block.
-            int segments = Math.Max(1, (block.Right - block.Left + tcb.SendMss - 1) / tcb.SendMss);
+            // What lies below the marker was sent again in an earlier episode.
+            int length = block.Right - SeqNumber.Max(block.Left, tcb.UndoMarker);
+            int segments = (length + tcb.SendMss - 1) / tcb.SendMss;
             tcb.UndoRetransmissions = Math.Max(0, tcb.UndoRetransmissions - segments);
         }
 

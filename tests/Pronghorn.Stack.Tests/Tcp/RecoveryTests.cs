@@ -243,6 +243,49 @@ public sealed class RecoveryTests
         Assert.Equal(1, net.Stack.Counters[Counter.TcpUndos]);
     }
 
+    [Theory]
+    [InlineData(-100 * Mss, 10 * Mss)] // before the first byte
+    [InlineData(-1_000_000_000, 3 * Mss)]
+    [InlineData(3 * Mss, 3 * Mss)] // empty
+    [InlineData(4 * Mss, 3 * Mss)] // reversed
+    [InlineData(0, 11 * Mss)] // beyond what was sent
+    [InlineData(5 * Mss, 10 * Mss)] // on both sides of the acknowledgment
+    public void LossRecovered_DsackOfWhatWasNeverSent_NothingIsUndone(int left, int right)
+    {
+        using TcpFixture net = OpenWithFlight(10);
+        int window = net.Tcb.Cwnd;
+        net.PeerSack(0, (4 * Mss, 10 * Mss));
+        net.PeerSack(0, (4 * Mss, 10 * Mss));
+        Assert.Equal([0, 1, 2], Numbers(net.ExpectAll()).Take(3));
+        int multiplier = net.Tcb.RackWindowMultiplier;
+        net.PeerSack(9 * Mss, (left, right));
+        Assert.Equal(0, net.Stack.Counters[Counter.TcpUndos]);
+        Assert.True(net.Tcb.Cwnd < window);
+        Assert.Equal(multiplier, net.Tcb.RackWindowMultiplier);
+    }
+
+    [Fact]
+    public void EarlierLosses_DsackFromBeforeTheEpisode_CountsOnlyWhatIsOfIt()
+    {
+        using TcpFixture net = OpenWithFlight(10);
+        net.PeerSack(6 * Mss);
+        net.PeerSack(6 * Mss, (9 * Mss, 10 * Mss));
+        while (net.Tcb.Recovery != RecoveryState.Loss && net.Tcb.Recovery != RecoveryState.Recovery)
+        {
+            net.Advance(10);
+        }
+
+        while (net.Tcb.UndoRetransmissions < 2)
+        {
+            net.Advance(10);
+        }
+
+        int before = net.Tcb.UndoRetransmissions;
+        net.PeerSack(7 * Mss, (0, 7 * Mss));
+        Assert.InRange(net.Tcb.UndoRetransmissions, before - 1, int.MaxValue);
+        Assert.Equal(0, net.Stack.Counters[Counter.TcpUndos]);
+    }
+
     [Fact]
     public void TimeoutAfterSack_SackedSegmentsAreNotSentAgain()
     {
