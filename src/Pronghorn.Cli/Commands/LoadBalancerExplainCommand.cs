@@ -22,13 +22,17 @@ internal static class LoadBalancerExplainCommand
             Arity = ArgumentArity.ZeroOrMore,
         };
         Option<string?> cases = new("--cases") { Description = "Evaluate the flows of this file and compare (one JSON case a line)." };
+        Option<bool> live = new("--live")
+        {
+            Description = "With --cases: build each state in namespaces and send the packets. Needs root.",
+        };
         Option<string?> manifests = new("--manifests") { Description = "Directory of Service and EndpointSlice manifests." };
         Option<string?> kubeconfig = new("--kubeconfig") { Description = "File that says how to reach the cluster's API server." };
         ExplainedNodeOptions node = new();
         Option<bool> json = new("--json") { Description = "Print one JSON document and nothing else." };
-        Command command = new("explain", "Say what would happen to a flow, and why.") 
+        Command command = new("explain", "Say what would happen to a flow, and why.")
         {
-            flow, cases, manifests, kubeconfig, DaemonCommandOptions.Instance, json,
+            flow, cases, live, manifests, kubeconfig, DaemonCommandOptions.Instance, json,
         };
         node.AddTo(command);
         command.SetAction(result =>
@@ -37,7 +41,13 @@ internal static class LoadBalancerExplainCommand
             if (result.GetValue(cases) is { } file)
             {
                 return words.Length == 0
-                    ? Compare(file, result.GetValue(json)) : throw Usage("--cases has its own flows; leave out the flow");
+                    ? Compare(file, result.GetValue(live), result.GetValue(json))
+                    : throw Usage("--cases has its own flows; leave out the flow");
+            }
+
+            if (result.GetValue(live))
+            {
+                throw Usage("--live needs --cases FILE: the states to build and the flows to send");
             }
 
             Flow wanted = ReadFlow(words);
@@ -102,12 +112,13 @@ internal static class LoadBalancerExplainCommand
         return ExitStatus.Done;
     }
 
-    private static int Compare(string file, bool json)
+    private static int Compare(string file, bool isLive, bool json)
     {
         FlowCaseReport report;
         try
         {
-            report = FlowCases.Compare(FlowCases.Read(file));
+            IReadOnlyList<FlowCase> cases = FlowCases.Read(file);
+            report = isLive ? LiveComparison.Run(cases) : FlowCases.Compare(cases);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

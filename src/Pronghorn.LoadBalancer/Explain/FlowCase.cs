@@ -94,6 +94,9 @@ public sealed record FlowCase
             cluster.Services.Select(one => ServiceResolver.Resolve(one, cluster.SlicesOf(one.Metadata.FullName), node)), node);
     }
 
+    /// <summary>Whether an address is a pod's in the cases, however the node is set up to tell.</summary>
+    public static bool IsPod(IpAddress address) => s_podRanges.Any(range => ReadRange(range).Contains(address));
+
     private static AddressRange ReadRange(string text) => AddressRange.TryParse(text, out AddressRange range)
         ? range : throw new FormatException($"'{text}' is not an address range.");
 }

@@ -74,8 +74,7 @@ internal sealed class FrontendBuilder
     private Frontend InternalFrontend(FrontendKey key, FamilyAddresses family)
     {
         // Without ranges of pods nobody can be told to be outside, so nobody is masqueraded.
-        bool knowsPods = _node.PodRanges.Any(range => range.Address.IsIpv4 != family.IsIpv6);
-        bool masquerades = _node.MasqueradeAll || knowsPods;
+        bool masquerades = _node.MasqueradeAll || KnowsPods(family.IsIpv6);
         FrontendView pod = Scoped(_settings.IsInternalLocal, _node.MasqueradeAll);
         FrontendView others = Scoped(_settings.IsInternalLocal, masquerades);
         return new Frontend(key, FrontendKind.ClusterIp, pod, others, others);
@@ -89,13 +88,17 @@ internal sealed class FrontendBuilder
             return new Frontend(key, kind, all, all, all);
         }
 
+        // A socket's program knows a pod by its namespace, a packet's only by the ranges: without them both take it for a client outside.
+        FrontendView external = Scoped(isLocal: true, masquerades: false);
         return new Frontend(
             key,
             kind,
-            Pod: Scoped(isLocal: false, masquerades: false),
+            Pod: KnowsPods(!key.Address.IsIpv4) ? Scoped(isLocal: false, masquerades: false) : external,
             Node: Scoped(isLocal: false, masquerades: true),
-            External: Scoped(isLocal: true, masquerades: false));
+            External: external);
     }
+
+    private bool KnowsPods(bool isIpv6) => _node.PodRanges.Any(range => range.Address.IsIpv4 != isIpv6);
 
     private Frontend LoadBalancerFrontend(FrontendKey key, FamilyAddresses family)
     {

@@ -76,4 +76,23 @@ public sealed class TrafficPolicyTests
         Assert.Equal(FrontendAction.Forward, frontend.Node.Action);
         Assert.Equal(FrontendAction.Drop, frontend.External.Action);
     }
+
+    [Fact]
+    public void ExternalPolicyLocal_NoRangesOfPodsKnown_PodsAreServedAsClientsOutside()
+    {
+        Service service = World.Service(new ServiceSpec
+        {
+            Type = "NodePort",
+            ExternalTrafficPolicy = "Local",
+            Ports = [new ServicePort { Port = 80, NodePort = 30080 }],
+        });
+        EndpointSlice slice = World.Slice("10.0.1.1@here", "10.0.1.2@there");
+
+        Frontend known = World.Resolve(service, slice).Frontend("0.0.0.0", 30080);
+        Frontend unknown = ServiceResolver.Resolve(service, [slice], World.Node with { PodRanges = [] }).Frontend("0.0.0.0", 30080);
+
+        Assert.Equal(EndpointScope.Cluster, known.Pod.Scope);
+        Assert.Equal(EndpointScope.Local, unknown.Pod.Scope);
+        Assert.Equal(unknown.External, unknown.Pod);
+    }
 }

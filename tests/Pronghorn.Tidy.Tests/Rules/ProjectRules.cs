@@ -21,6 +21,7 @@ public static class ProjectRules
         ["Simulation"] = ["Stack", "Wire", "Memory"],
         ["Linux"] = ["Wire", "Memory"],
         ["Lab"] = ["Linux", "Wire", "Memory"],
+        ["Lab.Services"] = ["Lab", "LoadBalancer", "Linux", "Wire", "Memory"],
         ["Devices"] = ["Linux", "Stack", "Wire", "Memory"],
         ["Runtime"] = ["Devices", "Linux", "Stack", "Wire", "Memory"],
         ["Posix"] = ["Runtime", "Devices", "Linux", "Stack", "Wire", "Memory"],
@@ -33,7 +34,8 @@ public static class ProjectRules
         ["Daemon"] = ["Observability", "LoadBalancer", "Handoff", "Posix", "Runtime", "Devices", "Linux", "Stack", "Wire", "Memory"],
         ["Cli"] =
         [
-            "Lab", "Observability", "LoadBalancer", "Handoff", "Simulation", "Runtime", "Devices", "Linux", "Stack", "Wire", "Memory",
+            "Lab", "Lab.Services", "Observability", "LoadBalancer", "Handoff", "Simulation", "Runtime", "Devices", "Linux", "Stack",
+            "Wire", "Memory",
         ],
     };
 
