@@ -141,11 +141,14 @@ internal struct OwnedEnd
     /// <summary>Whose its segments are; the kernel is asked for each unless they are all ours.</summary>
     public EndSteering Steering;
 
-    /// <summary>Whether the interface has lost the address: until it is back nothing is steered.</summary>
+    /// <summary>Whether nothing is steered: the interface has lost the address, or it is back but steering it failed.</summary>
     public bool Suspended;
 
     /// <summary>Sweep in which a connection was last seen on it.</summary>
     public int Seen;
+
+    /// <summary>Listeners found for it while addresses are followed.</summary>
+    public int Expected;
 
     public int PortNext;
 }

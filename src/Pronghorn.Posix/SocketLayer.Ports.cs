@@ -22,6 +22,7 @@ public sealed partial class SocketLayer
     private int _sweep;
     private int _lingering;
     private int _checking;
+    private bool _steerAgain;
 
     private bool IsServed(in IpAddress address)
     {
@@ -47,7 +48,12 @@ public sealed partial class SocketLayer
         return at;
     }
 
-    private int Own(in IpAddress address, ushort port, EndSteering steering, bool listens = false)
+    /// <param name="address">The local address.</param>
+    /// <param name="port">The local port.</param>
+    /// <param name="steering">Whose its segments are.</param>
+    /// <param name="listens">Whether the user listens.</param>
+    /// <param name="later">Whether to try again each second where it cannot be steered now, rather than to fail.</param>
+    private int Own(in IpAddress address, ushort port, EndSteering steering, bool listens = false, bool later = false)
     {
         int at = FindEnd(address, port);
         if (at == 0)
@@ -60,10 +66,16 @@ public sealed partial class SocketLayer
 
             bool served = IsServed(address);
             int result = served ? _driver.AddOwned(address, port, steering) : 0;
-            if (result < 0)
+            if (result < 0 && !later)
             {
                 _ends.Return(at);
                 return result;
+            }
+
+            if (result < 0)
+            {
+                served = false;
+                SteerLater();
             }
 
             ref OwnedEnd made = ref _ends[at];
@@ -193,9 +205,22 @@ public sealed partial class SocketLayer
         }
     }
 
+    /// <summary>An end of an address that came could not be steered to us: the sweeps try until it can.</summary>
+    private void SteerLater()
+    {
+        _stack.Counters.Add(Counter.EndsRefused);
+        _steerAgain = true;
+        _sweepDue = Instant.Earlier(_sweepDue, _now + s_sweepInterval);
+    }
+
     private void Sweep(Instant now)
     {
         _sweepDue = now + s_sweepInterval;
+        if (_steerAgain)
+        {
+            FollowAddresses();
+        }
+
         if (_checking > _lingering)
         {
             UncheckQuietPorts();
@@ -258,6 +283,7 @@ public sealed partial class SocketLayer
     /// </summary>
     private void FollowAddresses()
     {
+        _steerAgain = false;
         for (int at = 1; at < _ends.UpperBound; at++)
         {
             if (_ends.IsRented(at) && _ends[at].Suspended == IsServed(_ends[at].Address))
@@ -281,9 +307,28 @@ public sealed partial class SocketLayer
         // The kernel may have taken connections between the address's return and our notice of it.
         Steer(ref end, end.Steering == EndSteering.Ours ? EndSteering.CheckKernel : end.Steering);
         end.Suspended = _driver.AddOwned(end.Address, end.Port, end.Steering) < 0;
+        if (end.Suspended)
+        {
+            SteerLater();
+        }
     }
 
+    /// <summary>
+    /// Counts each listener on the ends that it has by now: on those of new addresses, and also where another socket was
+    /// faster than the notice of the address.
+    /// </summary>
     private void OwnNewAddresses()
+    {
+        for (int at = 1; at < _ends.UpperBound; at++)
+        {
+            _ends[at].Expected = 0;
+        }
+
+        WalkListenerEnds(count: false);
+        WalkListenerEnds(count: true);
+    }
+
+    private void WalkListenerEnds(bool count)
     {
         for (int index = 1; index < _sockets.UpperBound; index++)
         {
@@ -292,15 +337,34 @@ public sealed partial class SocketLayer
                 continue;
             }
 
+            ref readonly SocketRecord socket = ref _sockets[index];
             foreach (ref readonly InterfaceAddress item in _stack.Interfaces.Addresses)
             {
                 if (item.InterfaceId == _driver.InterfaceId && item.Address.IsIpv4
-                    && (_sockets[index].OwnedAddress.IsAny || _sockets[index].OwnedAddress == item.Address)
-                    && FindEnd(item.Address, _sockets[index].OwnedPort) == 0)
+                    && (socket.OwnedAddress.IsAny || socket.OwnedAddress == item.Address))
                 {
-                    Own(item.Address, _sockets[index].OwnedPort, EndSteering.CheckKernel, listens: true);
+                    VisitListenerEnd(item.Address, socket.OwnedPort, count);
                 }
             }
+        }
+    }
+
+    private void VisitListenerEnd(in IpAddress address, ushort port, bool count)
+    {
+        int at = FindEnd(address, port);
+        if (at == 0 || (count && _ends[at].Listeners < _ends[at].Expected))
+        {
+            if (Own(address, port, EndSteering.CheckKernel, listens: true, later: true) < 0)
+            {
+                SteerLater();
+            }
+
+            at = FindEnd(address, port);
+        }
+
+        if (at != 0 && !count)
+        {
+            _ends[at].Expected++;
         }
     }
 }

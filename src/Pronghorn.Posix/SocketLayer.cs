@@ -131,7 +131,7 @@ public sealed partial class SocketLayer : IDisposable
             Sweep(now);
         }
 
-        if (round.NextDeadline > _sweepDue && _lingering > 0)
+        if (round.NextDeadline > _sweepDue && (_lingering > 0 || _steerAgain))
         {
             round.NextDeadline = _sweepDue;
         }

@@ -126,6 +126,9 @@ public enum Counter : byte
     /// <summary>Path MTUs of destinations that gave way to newer ones before they expired.</summary>
     PathMtusEvicted,
 
+    /// <summary>Local ends of an address that came which could not be steered to the stack; tried again each second.</summary>
+    EndsRefused,
+
     /// <summary>The number of counters; not a counter.</summary>
     Count,
 }
@@ -148,7 +151,10 @@ public sealed class StackCounters
     /// <summary>All drops, indexed by <see cref="DropReason"/>.</summary>
     public ReadOnlySpan<long> Drops => _drops;
 
-    internal void Add(Counter counter, long amount = 1) => _counters[(int)counter] += amount;
+    /// <summary>Counts what happened, in the stack or in a layer upon it.</summary>
+    /// <param name="counter">What.</param>
+    /// <param name="amount">How often, at least 0.</param>
+    public void Add(Counter counter, long amount = 1) => _counters[(int)counter] += amount;
 
     internal void Drop(DropReason reason) => _drops[(int)reason]++;
 }

@@ -275,6 +275,62 @@ public sealed class ListenTests : IDisposable
         Assert.Empty(Far.Driver.Owned);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void SteeringRefusesAnAddressThatComes_AndTakesItLater_ItIsOwned(bool wasThere)
+    {
+        IpAddress second = IpAddress.FromIpv4(0x0a000009);
+        int listener = -1;
+        if (wasThere)
+        {
+            Far.Driver.AddAddress(second);
+            listener = Far.Listen(TwoSystems.Port);
+            Far.Driver.RemoveAddress(second);
+            Far.Poll();
+        }
+
+        listener = listener < 0 ? Far.Listen(TwoSystems.Port) : listener;
+        Far.Driver.OwnResult = -7; // E2BIG: the map is full
+        Far.Driver.AddAddress(second);
+        _network.Run(Duration.FromSeconds(3));
+        Assert.DoesNotContain((second, TwoSystems.Port), Far.Driver.Owned.Keys);
+        Assert.InRange(Far.Driver.Stack.Counters[Counter.EndsRefused], 3, 5);
+        Far.Driver.OwnResult = 0;
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Equal(EndSteering.Ours, Far.Driver.Owned[(second, TwoSystems.Port)]);
+        long refused = Far.Driver.Stack.Counters[Counter.EndsRefused];
+        Far.Close(listener);
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Empty(Far.Driver.Owned);
+        Assert.Equal(refused, Far.Driver.Stack.Counters[Counter.EndsRefused]);
+    }
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void TwoListenersOnAPort_AddressComesAndOneCloses_TheOtherGoesOn(bool wildcardCloses, bool refusedAtFirst)
+    {
+        // A program that watches addresses itself listens on the new one before the layer hears of it.
+        IpAddress second = IpAddress.FromIpv4(0x0a000009);
+        int wildcard = Far.Listen(TwoSystems.Port);
+        Far.Driver.AddAddress(second);
+        int other = Far.ListenBeside(wildcard, second);
+        Far.Driver.OwnResult = refusedAtFirst ? -7 : 0;
+        Far.Poll();
+        Far.Driver.OwnResult = 0;
+        _network.Run(Duration.FromSeconds(3));
+        Far.Close(wildcardCloses ? wildcard : other);
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Equal(EndSteering.Ours, Far.Driver.Owned[(second, TwoSystems.Port)]);
+        Assert.Equal(!wildcardCloses, Far.Driver.Owned.ContainsKey((Far.Address, TwoSystems.Port)));
+        Far.Close(wildcardCloses ? other : wildcard);
+        _network.Run(Duration.FromSeconds(3));
+        Assert.Empty(Far.Driver.Owned);
+    }
+
     [Fact]
     public void ListenerClosedBeforeItsConnections_End_LeavesNewOnesToTheKernel()
     {

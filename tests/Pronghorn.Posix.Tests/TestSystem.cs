@@ -76,6 +76,15 @@ internal sealed class TestSystem : IDisposable
         return result == 0 ? fd : result;
     }
 
+    /// <summary>Another socket that listens where one does (SO_REUSEPORT).</summary>
+    public int ListenBeside(int listener, IpAddress address)
+    {
+        int fd = Kernel.Open(
+            new KernelFile { Address = address, Port = Kernel[listener].Port, Backlog = 16 }, DescriptorClass.Listening);
+        int result = Layer.Activate(fd);
+        return result == 0 ? fd : result;
+    }
+
     public int StartConnect(int fd, IpAddress address, ushort port, bool resumed = false)
     {
         Span<byte> name = stackalloc byte[SocketAddress.Length];
