@@ -2,6 +2,7 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
+using System.Linq;
 using System.Threading.Tasks;
 using Pronghorn.Lab.Services;
 using Pronghorn.LoadBalancer.Explain;
@@ -24,5 +25,25 @@ public sealed class LiveFlowsTests
 
         Assert.Empty(report.Differences);
         Assert.NotEqual(0, report.Flows);
+    }
+
+    [Fact]
+    public async Task CasesThatSayOtherwise_AreDifferences()
+    {
+        IReadOnlyList<FlowCase> cases = FlowCases.Read(Path.Combine(AppContext.BaseDirectory, "Explain", "flows.jsonl"));
+        CaseFlow external = cases[0].Flows!.First(flow => flow.Masq);
+        CaseFlow pod = cases[0].Flows![0];
+        FlowCase changed = cases[0] with
+        {
+            Flows = [external with { Masq = false }, pod with { Output = "REJECT" }, pod with { DestPort = 81 }, pod],
+        };
+        using var flows = new LiveFlows(new CollectedProblems());
+
+        FlowCaseReport report = await flows.CompareAsync([changed]);
+
+        Assert.Equal(1, report.Agree);
+        Assert.Equal([true, null, null], report.Differences.Select(difference => difference.ActualMasquerade));
+        Assert.Contains(report.Differences[1].Actual, pod.Output!, StringComparison.Ordinal);
+        Assert.Equal("", report.Differences[2].Actual);
     }
 }
