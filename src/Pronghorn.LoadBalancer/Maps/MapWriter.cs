@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Threading;
 
 namespace Pronghorn.LoadBalancer.Maps;
 
@@ -44,6 +45,11 @@ public sealed class MapWriter
     /// <summary>Entries a call; what a call locks and copies stays small.</summary>
     private const int BatchSize = 1024;
 
+    private const int NoMemory = 12;
+
+    /// <summary>Times that a write without memory is tried again, a millisecond apart, while none succeeds.</summary>
+    private const int MostWaits = 50;
+
     private readonly IMapStore _store;
     private readonly byte[] _keys = new byte[BatchSize * 24];
     private readonly byte[] _values = new byte[BatchSize * 48];
@@ -65,18 +71,29 @@ public sealed class MapWriter
     {
         ArgumentNullException.ThrowIfNull(writes);
         int position = 0;
+        int waits = 0;
         while (position < writes.Count)
         {
             int count = CountAlike(writes, position);
             int error = ExecuteAlike(writes, position, count, out int done);
             Calls++;
             Writes += done;
+            if (error == -NoMemory && waits < MostWaits)
+            {
+                // The kernel refills its stock for map entries beside us (bpf_mem_alloc): fast writers empty it for a moment.
+                waits = done > 0 ? 0 : waits + 1;
+                position += done;
+                Thread.Sleep(1);
+                continue;
+            }
+
             if (error != 0)
             {
                 throw new MapWriteException(writes[position + done], -error, position + done);
             }
 
             position += count;
+            waits = 0;
         }
     }
 
