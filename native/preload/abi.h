@@ -10,11 +10,12 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define PRONGHORN_ABI 4
+#define PRONGHORN_ABI 5
 
 // Answers beside -errno.
 #define PRONGHORN_WAIT (-5000)   // the call would block and may: wait, then ask again
 #define PRONGHORN_KERNEL (-5001) // not the core's affair: the real call decides
+#define PRONGHORN_FALLBACK (-6000) // and less: the real call decides for want of something; beyond is -errno
 
 // What a descriptor is to the trampolines. From PRONGHORN_SOCKET on, the core decides.
 enum pronghorn_class

@@ -196,8 +196,13 @@ int socket_connect(int fd, const struct sockaddr *address, socklen_t length)
     }
 
     long result = connect_ours(fd, address, length);
-    if (result == PRONGHORN_KERNEL)
+    if (result == PRONGHORN_KERNEL || result <= PRONGHORN_FALLBACK)
     {
+        if (result <= PRONGHORN_FALLBACK)
+        {
+            core_note_fallback((int)(result - PRONGHORN_FALLBACK));
+        }
+
         descriptor_set_class(fd, PRONGHORN_NONE);
         errno = saved_errno;
         return real_connect(fd, address, length);

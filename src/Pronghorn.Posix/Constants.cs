@@ -11,6 +11,12 @@ public static class SocketResult
 
     /// <summary>The real call decides.</summary>
     public const int Kernel = -5001;
+
+    /// <summary>
+    /// This and less, down to 4095 less: the real call decides, though the socket is for the stack, which lacks something. What
+    /// is beyond is the negative error number that says what.
+    /// </summary>
+    public const int Fallback = -6000;
 }
 
 /// <summary>Error numbers (errno(3)).</summary>

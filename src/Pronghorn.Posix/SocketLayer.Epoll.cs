@@ -158,7 +158,7 @@ public sealed partial class SocketLayer
 
         // A thread may sleep in the set as the kernel's: it must come and look.
         _kernel.SignalEvent(set.EventDescriptor);
-        _descriptors[epoll] = -index;
+        Refer(epoll, -index);
         _kernel.SetClass(epoll, DescriptorClass.Epoll);
         return index;
     }
@@ -300,13 +300,13 @@ public sealed partial class SocketLayer
 
     private void CloseSet(int fd, int index)
     {
-        _descriptors[fd] = 0;
+        int other = Unrefer(fd);
         ref EpollSet set = ref _sets[index];
         if (--set.References > 0)
         {
             if (set.Descriptor == fd)
             {
-                set.Descriptor = AnyDescriptorOf(-index);
+                set.Descriptor = other;
             }
 
             return;

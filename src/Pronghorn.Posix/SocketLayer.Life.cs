@@ -116,7 +116,10 @@ public sealed partial class SocketLayer
     /// <param name="fd">A candidate, or a descriptor of ours.</param>
     /// <param name="address">struct sockaddr.</param>
     /// <param name="resumed">Whether this asks how a call that waits is going.</param>
-    /// <returns>0, a negative error number, <see cref="SocketResult.Wait"/> or <see cref="SocketResult.Kernel"/>.</returns>
+    /// <returns>
+    /// 0, a negative error number, <see cref="SocketResult.Wait"/>, <see cref="SocketResult.Kernel"/>, or
+    /// <see cref="SocketResult.Fallback"/> and less.
+    /// </returns>
     public int Connect(int fd, ReadOnlySpan<byte> address, bool resumed)
     {
         int index = FindSocket(fd);
@@ -144,7 +147,7 @@ public sealed partial class SocketLayer
         index = adopted ? index : NewSocket(fd);
         if (index == 0)
         {
-            return SocketResult.Kernel;
+            return SocketResult.Fallback - Error.NoMemory;
         }
 
         ref SocketRecord socket = ref _sockets[index];
@@ -156,9 +159,10 @@ public sealed partial class SocketLayer
         int result = StartConnecting(index, ref socket, source, remote, port);
         if (result < 0)
         {
-            if (result == SocketResult.Kernel)
+            if (result is SocketResult.Kernel or <= SocketResult.Fallback)
             {
-                return LeaveToKernel(fd, index);
+                LeaveToKernel(fd, index);
+                return result;
             }
 
             if (!adopted)
@@ -251,6 +255,11 @@ public sealed partial class SocketLayer
             return -Error.BadDescriptor;
         }
 
+        if (copy == fd)
+        {
+            return 0;
+        }
+
         if (index > 0)
         {
             _sockets[index].References++;
@@ -260,7 +269,9 @@ public sealed partial class SocketLayer
             _sets[-index].References++;
         }
 
-        _descriptors[copy] = index;
+        Refer(copy, index);
+        _copies[copy] = _copies[fd];
+        _copies[fd] = copy;
         return 0;
     }
 
@@ -295,32 +306,47 @@ public sealed partial class SocketLayer
             RemoveInterests(ref socket);
             Release(ref socket);
             Flush();
+            Unrefer(fd);
             _sockets.Return(index);
-        }
-        else
-        {
-            socket.References--;
-            _descriptors[fd] = 0;
-            if (socket.Descriptor == fd)
-            {
-                socket.Descriptor = AnyDescriptorOf(index);
-            }
+            return 0;
         }
 
-        _descriptors[fd] = 0;
+        socket.References--;
+        int other = Unrefer(fd);
+        if (socket.Descriptor == fd)
+        {
+            socket.Descriptor = other;
+        }
+
         return 0;
     }
 
-    /// <summary>A number that still refers to a record: the one that was noted may be closed, and another file's by now.</summary>
-    private int AnyDescriptorOf(int reference)
+    /// <summary>A descriptor refers to a record from now on, so far as the only one.</summary>
+    private void Refer(int fd, int reference)
     {
-        int fd = _descriptors.Length - 1;
-        while (fd >= 0 && _descriptors[fd] != reference)
+        if (_descriptors[fd] != 0)
         {
-            fd--;
+            // Closed behind our back: out of the ring of what it was.
+            Unrefer(fd);
         }
 
-        return fd;
+        _descriptors[fd] = reference;
+        _copies[fd] = fd;
+    }
+
+    /// <summary>A descriptor refers to nothing of ours any longer. The walk is as long as there are copies of it.</summary>
+    /// <returns>Another that refers to what it did, or -1: whoever noted the number may find another file there by now.</returns>
+    private int Unrefer(int fd)
+    {
+        int before = fd;
+        while (_copies[before] != fd)
+        {
+            before = _copies[before];
+        }
+
+        _copies[before] = _copies[fd];
+        _descriptors[fd] = 0;
+        return before == fd ? -1 : before;
     }
 
     private int NewSocket(int fd)
@@ -333,7 +359,7 @@ public sealed partial class SocketLayer
             socket.Descriptor = fd;
             socket.LingerSeconds = -1;
             socket.Settings = SocketSettings.Default;
-            _descriptors[fd] = index;
+            Refer(fd, index);
             _kernel.SetClass(fd, DescriptorClass.Socket);
         }
 
@@ -344,10 +370,10 @@ public sealed partial class SocketLayer
     {
         ref SocketRecord socket = ref _sockets[index];
         RemoveInterests(ref socket);
-        for (int copy = fd; copy >= 0; copy = --socket.References > 0 ? AnyDescriptorOf(index) : -1)
+        for (int copy = fd; copy >= 0;)
         {
-            _descriptors[copy] = 0;
             _kernel.SetClass(copy, DescriptorClass.Kernel);
+            copy = Unrefer(copy);
         }
 
         _sockets.Return(index);
@@ -449,7 +475,7 @@ public sealed partial class SocketLayer
             int owned = Own(source, localPort, EndSteering.Ours);
             if (owned < 0)
             {
-                return SocketResult.Kernel;
+                return SocketResult.Fallback + owned;
             }
 
             socket.OwnedAddress = source;

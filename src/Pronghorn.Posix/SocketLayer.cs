@@ -50,6 +50,9 @@ public sealed partial class SocketLayer : IDisposable
 
     // By descriptor: the number of a socket, or minus the number of an epoll set; 0 for neither.
     private readonly NativeArray<int> _descriptors;
+
+    // By descriptor that refers to one: the next that refers to the same, in a ring.
+    private readonly NativeArray<int> _copies;
     private Instant _now;
     private Instant _flushAgain;
     private uint _dispatched;
@@ -78,6 +81,7 @@ public sealed partial class SocketLayer : IDisposable
         _internalData = internalData;
         _waitDescriptors = waitDescriptors.ToArray();
         _descriptors = new NativeArray<int>(descriptors);
+        _copies = new NativeArray<int>(descriptors);
         _sockets = new Slab<SocketRecord>(Math.Max(descriptors, 1));
         _interests = new Slab<Interest>(1 << 22);
         _sets = new Slab<EpollSet>(Math.Max(descriptors, 1));
@@ -174,6 +178,7 @@ public sealed partial class SocketLayer : IDisposable
     public void Dispose()
     {
         _descriptors.Dispose();
+        _copies.Dispose();
         _sockets.Dispose();
         _interests.Dispose();
         _sets.Dispose();

@@ -6,7 +6,7 @@ namespace Pronghorn.Preload;
 /// <summary>Version of native/preload/abi.h that this assembly speaks.</summary>
 internal static class Abi
 {
-    public const int Version = 4;
+    public const int Version = 5;
 
     /// <summary>PRONGHORN_MOST_HELD.</summary>
     public const int MostHeld = 128;

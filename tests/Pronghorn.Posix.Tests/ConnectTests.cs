@@ -238,12 +238,25 @@ public sealed class ConnectTests : IDisposable
     }
 
     [Fact]
-    public void SteeringRefuses_Connect_IsTheKernels()
+    public void SteeringRefuses_Connect_FallsBackToTheKernelAndSaysWhy()
     {
         Near.Driver.OwnResult = -7; // E2BIG: the map is full
         int fd = Near.Socket();
-        Assert.Equal(SocketResult.Kernel, Near.StartConnect(fd, Far.Address, TwoSystems.Port));
+        Assert.Equal(SocketResult.Fallback - 7, Near.StartConnect(fd, Far.Address, TwoSystems.Port));
         Assert.Equal(0, Near.Layer.SocketCount);
+        Assert.Equal(DescriptorClass.Kernel, Near.Kernel.GetClass(fd));
+    }
+
+    [Fact]
+    public void NoRecordForASocket_Connect_FallsBackToTheKernelAndSaysWhy()
+    {
+        // Beyond the table that the limit of descriptors gave at the start.
+        const int Beyond = KernelModel.Size - 1;
+        Near.Kernel.Open(new KernelFile(), DescriptorClass.Candidate, least: Beyond);
+        using var layer = new SocketLayer(Near.Kernel, Near.Driver, Beyond, [Near.Device, Near.Netlink], TestSystem.InternalData);
+        Span<byte> name = stackalloc byte[SocketAddress.Length];
+        SocketAddress.Write(name, Far.Address, TwoSystems.Port);
+        Assert.Equal(SocketResult.Fallback - Error.NoMemory, layer.Connect(Beyond, name, resumed: false));
     }
 
     [Fact]

@@ -124,6 +124,61 @@ public sealed class EndTests : IDisposable
         Assert.NotEqual(0, Near.Kernel[copy].Port);
     }
 
+    [Theory]
+    [InlineData(0, 1, 2)]
+    [InlineData(0, 2, 1)]
+    [InlineData(1, 0, 2)]
+    [InlineData(2, 1, 0)]
+    public void CopiesOfASocketClosed_InAnyOrder_TheLastIsUsed(int first, int second, int last)
+    {
+        Far.Listen(TwoSystems.Port);
+        int fd = Near.Socket();
+        Near.Layer.Adopt(fd);
+        int[] copies = [fd, Near.Duplicate(fd), Near.Duplicate(fd)];
+        int unrelated = Near.Socket();
+        Near.Layer.Adopt(unrelated);
+        foreach (int closed in (int[])[copies[first], copies[second]])
+        {
+            Near.Close(closed);
+            Assert.Equal(closed, Near.Kernel.Open(new KernelFile(), least: closed));
+        }
+
+        Assert.Equal(0, Near.Connect(copies[last], Far.Address, TwoSystems.Port));
+        Assert.NotEqual(0, Near.Kernel[copies[last]].Port);
+        Assert.Equal((0, 0), (Near.Kernel[copies[first]].Port, Near.Kernel[copies[second]].Port));
+        Near.Close(copies[last]);
+        Assert.Equal(1, Near.Layer.SocketCount);
+    }
+
+    [Fact]
+    public void CopiedSocket_LeftToTheKernel_EveryNumberIsTheKernels()
+    {
+        int fd = Near.Socket();
+        Near.Layer.Adopt(fd);
+        int[] copies = [fd, Near.Duplicate(fd), Near.Duplicate(fd)];
+        Near.Driver.OwnResult = -7; // E2BIG: the map is full
+        Assert.Equal(SocketResult.Fallback - 7, Near.StartConnect(copies[1], Far.Address, TwoSystems.Port));
+        Assert.All(copies, copy => Assert.Equal(DescriptorClass.Kernel, Near.Kernel.GetClass(copy)));
+        Assert.All(copies, copy => Assert.Equal(-Error.BadDescriptor, Near.Layer.GetFlags(copy)));
+        Assert.Equal(0, Near.Layer.SocketCount);
+    }
+
+    [Fact]
+    public void NumberClosedUnnoticedAndUsedForACopy_ClosingTheOthers_Ends()
+    {
+        int fd = Near.Socket();
+        Near.Layer.Adopt(fd);
+        int stale = Near.Duplicate(fd);
+        int other = Near.Socket();
+        Near.Layer.Adopt(other);
+        Assert.Equal(0, Near.Layer.Duplicate(other, stale));
+        Assert.Equal(0, Near.Layer.Duplicate(other, other));
+        Near.Close(other);
+        Near.Close(stale);
+        Near.Close(fd);
+        Assert.Equal(-Error.BadDescriptor, Near.Layer.GetFlags(stale));
+    }
+
     [Fact]
     public void NumberOutOfRange_Duplicate_IsABadDescriptor()
     {

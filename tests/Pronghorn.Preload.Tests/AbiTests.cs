@@ -25,6 +25,7 @@ public sealed class AbiTests
             ["PRONGHORN_ABI"] = Abi.Version,
             ["PRONGHORN_WAIT"] = SocketResult.Wait,
             ["PRONGHORN_KERNEL"] = SocketResult.Kernel,
+            ["PRONGHORN_FALLBACK"] = SocketResult.Fallback,
             ["sizeof(struct pronghorn_kernel)"] = Unsafe.SizeOf<KernelTable>(),
             ["sizeof(struct pronghorn_start)"] = Unsafe.SizeOf<StartRequest>(),
             ["sizeof(struct pronghorn_round)"] = Unsafe.SizeOf<RoundResult>(),
