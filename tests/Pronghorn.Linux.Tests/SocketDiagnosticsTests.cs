@@ -48,6 +48,64 @@ public sealed class SocketDiagnosticsTests : IDisposable
         });
     }
 
+    [Fact]
+    public void ListingGivenUp_NextRequests_GetTheirOwnAnswers() => InPlace(diagnostics =>
+    {
+        // More than one read of the answers holds.
+        const int Many = 900;
+        var sockets = new List<Socket>();
+        try
+        {
+            for (int i = 0; i < Many; i++)
+            {
+                sockets.Add(Connect("127.0.0.1", i == 0 ? 53 : 54, isIpv6: false));
+            }
+
+            // An array takes no more: the caller's exception ends the listing in the middle.
+            Assert.Throws<NotSupportedException>(() => diagnostics.List(isIpv6: false, IpProtocol.Udp, 0, Array.Empty<DiagnosedSocket>()));
+            DiagnosedSocket found = Assert.Single(List(diagnostics, isIpv6: false, 53));
+            Assert.Throws<NotSupportedException>(() => diagnostics.List(isIpv6: false, IpProtocol.Udp, 0, Array.Empty<DiagnosedSocket>()));
+            Assert.Equal(0, diagnostics.Destroy(found));
+            Assert.Equal(Many - 1, List(diagnostics, isIpv6: false, 0).Count);
+        }
+        finally
+        {
+            sockets.ForEach(socket => socket.Dispose());
+        }
+    });
+
+    [Fact]
+    public void AnswersToAnEarlierRequest_Read_ArePassedOver()
+    {
+        List<DiagnosedSocket> found = [];
+        byte[] answers = [.. Message(20, 6, new byte[72]), .. Message(3, 6, -5), .. Message(2, 6, -1), .. Message(20, 7, new byte[72])];
+        Assert.Equal(SocketDiagnostics.Unfinished, SocketDiagnostics.ReadAnswers(answers, 7, IpProtocol.Udp, found));
+        Assert.Single(found);
+    }
+
+    [Theory]
+    [InlineData(3, 0, 0)]
+    [InlineData(3, -12, -12)] // NLMSG_DONE: the dump broke off
+    [InlineData(2, -2, -2)]
+    [InlineData(2, 0, 0)]
+    public void EndOfTheAnswers_Read_SaysTheKernelsError(int type, int error, int expected) =>
+        Assert.Equal(expected, SocketDiagnostics.ReadAnswers(Message(type, 7, error), 7, IpProtocol.Udp, []));
+
+    [Fact]
+    public void EndOfTheAnswersWithoutAnError_Read_IsGoodOnlyForAListing()
+    {
+        Assert.Equal(0, SocketDiagnostics.ReadAnswers(Message(3, 7, []), 7, IpProtocol.Udp, []));
+        Assert.Equal(-Errno.Invalid, SocketDiagnostics.ReadAnswers(Message(2, 7, []), 7, IpProtocol.Udp, []));
+    }
+
+    private static byte[] Message(int type, uint sequence, int error) => Message(type, sequence, BitConverter.GetBytes(error));
+
+    private static byte[] Message(int type, uint sequence, byte[] payload) =>
+    [
+        .. BitConverter.GetBytes(16 + payload.Length), .. BitConverter.GetBytes((ushort)type), 0, 0,
+        .. BitConverter.GetBytes(sequence), 0, 0, 0, 0, .. payload,
+    ];
+
     private static List<DiagnosedSocket> List(SocketDiagnostics diagnostics, bool isIpv6, ushort port)
     {
         List<DiagnosedSocket> found = [];

@@ -46,6 +46,9 @@ public sealed class SocketDiagnostics : IDisposable
     private const int IdentityLength = 48;
     private const int AnswerLength = 72;
 
+    /// <summary>More answers follow.</summary>
+    internal const int Unfinished = 1;
+
     // TCP_TIME_WAIT, TCP_CLOSE, TCP_LISTEN and TCP_NEW_SYN_RECV have no socket of a program behind them, or no other end.
     private const uint ConnectedStates = ~((1u << 6) | (1u << 7) | (1u << 10) | (1u << 12));
 
@@ -82,31 +85,51 @@ public sealed class SocketDiagnostics : IDisposable
         Span<byte> request = stackalloc byte[RequestLength];
         WriteRequest(request, TypeByFamily, NetlinkMessage.FlagDump, isIpv6, protocol);
         BinaryPrimitives.WriteUInt16BigEndian(request[(NetlinkMessage.HeaderLength + 10)..], remotePort);
-        long result = Libc.Send(_descriptor, request, flags: 0);
+        long result = Ask(request);
         while (result >= 0)
         {
-            result = Libc.Receive(_descriptor, _buffer, flags: 0);
-            ReadOnlySpan<byte> rest = _buffer.AsSpan(0, (int)Math.Max(result, 0));
-            while (NetlinkMessage.TryTake(ref rest, out NetlinkMessage message))
+            result = Receive();
+            ReadOnlySpan<byte> answers = _buffer.AsSpan(0, (int)Math.Max(result, 0));
+            if (result >= 0 && ReadAnswers(answers, _sequence, protocol, sockets) is int end and not Unfinished)
             {
-                if (message.Type == NetlinkMessage.TypeDone)
-                {
-                    return 0;
-                }
-
-                if (message.Type == NetlinkMessage.TypeError)
-                {
-                    return MemoryMarshal.Read<int>(message.Payload);
-                }
-
-                if (message.Payload.Length >= AnswerLength)
-                {
-                    sockets.Add(Parse(message.Payload, protocol));
-                }
+                return end;
             }
         }
 
         return (int)result;
+    }
+
+    /// <summary>Takes what one read brought of the answers to a request, and passes over those to earlier ones.</summary>
+    /// <param name="answers">Netlink messages.</param>
+    /// <param name="sequence">The request's number.</param>
+    /// <param name="protocol">What was asked for.</param>
+    /// <param name="sockets">Takes what is found; null where the request was not to list.</param>
+    /// <returns>0 or the negative error number that the kernel ended with, or <see cref="Unfinished"/>.</returns>
+    internal static int ReadAnswers(
+        ReadOnlySpan<byte> answers, uint sequence, IpProtocol protocol, ICollection<DiagnosedSocket>? sockets)
+    {
+        while (NetlinkMessage.TryTake(ref answers, out NetlinkMessage message))
+        {
+            if (message.Sequence != sequence)
+            {
+                // What is left of a dump that was given up, or a late answer.
+                continue;
+            }
+
+            if (message.Type is NetlinkMessage.TypeDone or NetlinkMessage.TypeError)
+            {
+                // Either carries an error number; where an old kernel's end of a dump has none, all is well.
+                return message.Payload.Length >= sizeof(int) ? Math.Min(MemoryMarshal.Read<int>(message.Payload), 0)
+                    : message.Type == NetlinkMessage.TypeDone ? 0 : -Errno.Invalid;
+            }
+
+            if (message.Payload.Length >= AnswerLength)
+            {
+                sockets?.Add(Parse(message.Payload, protocol));
+            }
+        }
+
+        return Unfinished;
     }
 
     /// <summary>Ends a socket: its program gets ECONNABORTED, a TCP peer a reset.</summary>
@@ -118,17 +141,18 @@ public sealed class SocketDiagnostics : IDisposable
         Span<byte> request = stackalloc byte[RequestLength];
         WriteRequest(request, TypeDestroy, FlagAcknowledge, socket.IsIpv6, socket.Protocol);
         WriteIdentity(request[(NetlinkMessage.HeaderLength + 8)..], socket);
-        long result = Libc.Send(_descriptor, request, flags: 0);
-        result = result < 0 ? result : Libc.Receive(_descriptor, _buffer, flags: 0);
-        if (result < 0)
+        long result = Ask(request);
+        while (result >= 0)
         {
-            return (int)result;
+            result = Receive();
+            ReadOnlySpan<byte> answers = _buffer.AsSpan(0, (int)Math.Max(result, 0));
+            if (result >= 0 && ReadAnswers(answers, _sequence, socket.Protocol, sockets: null) is int end and not Unfinished)
+            {
+                return end;
+            }
         }
 
-        ReadOnlySpan<byte> rest = _buffer.AsSpan(0, (int)result);
-        return NetlinkMessage.TryTake(ref rest, out NetlinkMessage message) && message.Type == NetlinkMessage.TypeError
-            ? MemoryMarshal.Read<int>(message.Payload)
-            : -Errno.Invalid;
+        return (int)result;
     }
 
     /// <summary>Closes the socket.</summary>
@@ -139,6 +163,32 @@ public sealed class SocketDiagnostics : IDisposable
             _ = Libc.Close(_descriptor);
             _descriptor = -1;
         }
+    }
+
+    /// <summary>Sends a request, after what a caller left of the answers to the last: a dump that still runs is EBUSY.</summary>
+    private long Ask(ReadOnlySpan<byte> request)
+    {
+        long left;
+        do
+        {
+            // The kernel goes on with a dump as its answers are read; when nothing is there, none runs.
+            left = Libc.Receive(_descriptor, _buffer, Constants.MessageDontWait);
+        }
+        while (left > 0 || left is -Errno.NoBuffers or -Errno.Interrupted);
+
+        return Libc.Send(_descriptor, request, flags: 0);
+    }
+
+    private long Receive()
+    {
+        long result;
+        do
+        {
+            result = Libc.Receive(_descriptor, _buffer, flags: 0);
+        }
+        while (result == -Errno.Interrupted);
+
+        return result;
     }
 
     private static DiagnosedSocket Parse(ReadOnlySpan<byte> answer, IpProtocol protocol)
