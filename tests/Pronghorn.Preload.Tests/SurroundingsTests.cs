@@ -212,12 +212,12 @@ public sealed class SurroundingsTests(HostsFixture fixture)
         using RunningProgram client = RunningProgram.Start(
             fixture.Hosts.Client, null, "/usr/bin/python3", "-c", Writer, TwoHosts.ServerAddress, port);
         client.WaitForOutput("sent");
-        server.WaitUntil(() => QueueOf(server) == 5, "a page with five bytes that wait");
+        WaitForQueue(server, 5);
         server.Process.StandardInput.WriteLine();
         server.Process.StandardInput.Flush();
 
         // Nobody asks: the program has to say it by itself before it sleeps.
-        server.WaitUntil(() => QueueOf(server) == 0, "a page with nothing that waits");
+        WaitForQueue(server, 0);
         client.Process.StandardInput.WriteLine();
         client.Process.StandardInput.Flush();
         Assert.Equal(0, server.WaitForEnd().ExitCode);
@@ -341,6 +341,37 @@ public sealed class SurroundingsTests(HostsFixture fixture)
     }
 
     /// <summary>Bytes that wait in the one established connection, as the page says unasked; -1 while there is none.</summary>
+    private static void WaitForQueue(RunningProgram program, int bytes)
+    {
+        try
+        {
+            program.WaitUntil(() => QueueOf(program) == bytes, $"a page with {bytes} bytes that wait");
+        }
+        catch (TimeoutException failure)
+        {
+            throw new TimeoutException($"{failure.Message}; {Describe(program)}", failure);
+        }
+    }
+
+    /// <summary>What a page says, for the message of a test that waited for something else.</summary>
+    private static string Describe(RunningProgram program)
+    {
+        int result = StatisticsReader.Open(PageOf(program), out StatisticsReader? reader);
+        if (reader is null)
+        {
+            return $"its page cannot be read: {result}";
+        }
+
+        using (reader)
+        {
+            bool whole = reader.TryRead(out StatisticsHeader header, out StatisticsCounter[] counters, out StatisticsRow[] rows);
+            IEnumerable<string> counts = counters.Where(static counter => counter.Value != 0)
+                .Select(static counter => $"{StatisticsReader.NameOf(counter)}={counter.Value}");
+            IEnumerable<string> states = rows.Select(static row => $"{(TcpState)row.State}:{row.ReceiveQueue}");
+            return $"its page: whole {whole}, sequence {header.Sequence}, {string.Join(' ', states)}; {string.Join(' ', counts)}";
+        }
+    }
+
     private static int QueueOf(RunningProgram program)
     {
         if (StatisticsReader.Open(PageOf(program), out StatisticsReader? reader) != 0 || reader is null)

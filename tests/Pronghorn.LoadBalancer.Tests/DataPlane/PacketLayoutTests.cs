@@ -24,7 +24,7 @@ public sealed class PacketLayoutTests(PacketNode node) : IClassFixture<PacketNod
     [Fact]
     public void Counters_HaveTheNamesAndOrderOfTheProgram()
     {
-        string header = File.ReadAllText(Path.Combine(FindRoot(), "bpf", "common", "service_connections.h"));
+        string header = File.ReadAllText(Path.Combine(SourceTree.Root, "bpf", "common", "service_connections.h"));
         string body = Regex.Match(header, @"enum packet_counter \{(.*?)PACKET_COUNTERS", RegexOptions.Singleline).Groups[1].Value;
         string[] program =
         [
@@ -32,16 +32,5 @@ public sealed class PacketLayoutTests(PacketNode node) : IClassFixture<PacketNod
         ];
         Assert.Equal(program, Enum.GetNames<PacketCounter>().Select(name => name.ToUpperInvariant()));
         Assert.Equal((uint)program.Length, node["packet_counters"].MaximumEntries);
-    }
-
-    private static string FindRoot([CallerFilePath] string path = "")
-    {
-        string? folder = Path.GetDirectoryName(path);
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Pronghorn.slnx")))
-        {
-            folder = Path.GetDirectoryName(folder);
-        }
-
-        return folder ?? throw new InvalidOperationException($"no Pronghorn.slnx above {path}");
     }
 }

@@ -3,6 +3,7 @@ using System;
 using System.Globalization;
 using System.IO;
 using System.Linq;
+using System.Threading;
 using Pronghorn.LoadBalancer.DataPlane;
 
 namespace Pronghorn.LoadBalancer.Tests.DataPlane;
@@ -39,7 +40,34 @@ public sealed class TestCgroup : IDisposable
     public void Dispose()
     {
         MoveTo(_former);
+        Evacuate();
         Directory.Delete(Path);
+    }
+
+    /// <summary>
+    /// Tests of other classes run beside this one, and the programs that they start are born into this process's cgroup: they
+    /// are moved along, so that it becomes empty.
+    /// </summary>
+    private void Evacuate()
+    {
+        string members = System.IO.Path.Combine(Path, "cgroup.procs");
+        string events = System.IO.Path.Combine(Path, "cgroup.events");
+        while (File.ReadAllText(events).Contains("populated 1", StringComparison.Ordinal))
+        {
+            foreach (string process in File.ReadAllLines(members))
+            {
+                try
+                {
+                    File.WriteAllText(System.IO.Path.Combine(_former, "cgroup.procs"), process);
+                }
+                catch (IOException)
+                {
+                    // It ended meanwhile.
+                }
+            }
+
+            Thread.Yield();
+        }
     }
 
     private static void RemoveStale(string root)

@@ -135,7 +135,7 @@ public sealed class LayoutTests
             string file = Path.Combine(folder, "probe.c");
             File.WriteAllText(file, source.Append("}\n").ToString());
             string program = Path.Combine(folder, "probe");
-            Run("cc", "-I", Path.Combine(RepositoryRoot(), "bpf", "common"), "-o", program, file);
+            Run("cc", "-I", Path.Combine(SourceTree.Root, "bpf", "common"), "-o", program, file);
             return Run(program).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         }
         finally
@@ -153,16 +153,5 @@ public sealed class LayoutTests
         process.WaitForExit();
         Assert.True(process.ExitCode == 0, errors);
         return output;
-    }
-
-    private static string RepositoryRoot([CallerFilePath] string file = "")
-    {
-        string? folder = Path.GetDirectoryName(file);
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Pronghorn.slnx")))
-        {
-            folder = Path.GetDirectoryName(folder);
-        }
-
-        return folder ?? throw new InvalidOperationException("The repository's root was not found.");
     }
 }
