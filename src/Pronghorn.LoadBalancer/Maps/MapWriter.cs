@@ -48,7 +48,7 @@ public sealed class MapWriter
     private const int NoMemory = 12;
 
     /// <summary>Times that a write without memory is tried again, a millisecond apart, while none succeeds.</summary>
-    private const int MostWaits = 50;
+    internal const int MostWaits = 50;
 
     private readonly IMapStore _store;
     private readonly byte[] _keys = new byte[BatchSize * 24];

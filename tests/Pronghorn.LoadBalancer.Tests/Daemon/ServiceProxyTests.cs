@@ -95,7 +95,7 @@ public sealed class ServiceProxyTests : IProblemSink
     [Fact]
     public async Task WriteRefused_MapsAreReadAndMadeRight()
     {
-        _store.Refusals = 1;
+        _store.Refusals = MapWriter.MostWaits + 1;
         ServiceProxy proxy = await RunAsync(
             new ServicesListed([MakeService("a", 1)]), new EndpointSlicesListed([MakeSlice("a", "10.244.0.1")]));
 
