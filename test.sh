@@ -8,7 +8,7 @@ pattern="${1:-.}"
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
 results="artifacts/test-results"
-limit_seconds="${PRONGHORN_TEST_LIMIT:-600}" # for one project
+limit_seconds="${PRONGHORN_TEST_LIMIT:-600}" # for one project; a test that hangs for half of it is named
 
 stop() {
     echo "$1"
@@ -34,6 +34,7 @@ for project in tests/*/*.csproj; do
     printf '== %s\n' "$name"
     timeout --kill-after=20 "$limit_seconds" \
         dotnet test "$project" -c Release --no-build --results-directory "$results" \
+        --blame-hang-timeout "$((limit_seconds / 2))s" --blame-hang-dump-type none \
         --logger "trx;LogFileName=$name.trx" --logger "console;verbosity=minimal" > "$results/$name.log" 2>&1 < /dev/null
     status=$?
     good="$(counter passed "$results/$name.trx")"

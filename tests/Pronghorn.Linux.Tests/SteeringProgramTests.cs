@@ -260,6 +260,9 @@ public sealed class SteeringProgramTests : IDisposable
         Assert.Equal(0, _program.AddOwned(PacketBuilder.Tcp, loopback, (ushort)port, SteeringOptions.CheckKernel));
         Assert.Equal(Redirect, RunTcp(loopback, 5555, loopback, port, Syn));
         Assert.Equal(0, _program.AddOwned(PacketBuilder.Tcp, loopback, (ushort)port, Lingering));
+
+        // Not only closed: a program that another test is just starting may still hold a copy of the socket.
+        listener.Server.Shutdown(SocketShutdown.Both);
         listener.Stop();
         Assert.Equal(Redirect, RunTcp(loopback, 5555, loopback, port, Syn));
     }

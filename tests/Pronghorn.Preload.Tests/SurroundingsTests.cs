@@ -190,6 +190,7 @@ public sealed class SurroundingsTests(HostsFixture fixture)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind(('0.0.0.0', int(sys.argv[1])))
             s.listen()
+            select.select([s], [], [], 0)  # The first wait puts the listener on the stack.
             print('ready', flush=True)
             c, _ = s.accept()
             select.select([c], [], [])
