@@ -87,7 +87,13 @@ public static class Limits
     /// <summary>Frames that only control segments may take.</summary>
     public const int ControlFrameReserve = 64;
 
-    /// <summary>Frames that a connection may queue for sending when fewer than an eighth of all are free.</summary>
+    /// <summary>One in so many frames is kept for receiving when connections queue data to send.</summary>
+    public const int ReceiveFrameShare = 8;
+
+    /// <summary>While one in so many frames is free, a connection may queue as much as its buffer allows.</summary>
+    public const int FairSendShare = 4;
+
+    /// <summary>Frames that a connection may queue for sending when fewer than <see cref="FairSendShare"/> tells are free.</summary>
     public const int FairSendFrames = 16;
 
     /// <summary>Segments acknowledged at once at the start of a connection (Linux: TCP_MAX_QUICKACKS).</summary>

@@ -3,6 +3,7 @@ using System;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using System.Threading;
 using Pronghorn.Lab;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Memory;
@@ -177,6 +178,50 @@ public sealed class XdpDeviceTrafficTests(DeviceFixture fixture) : IClassFixture
         client.SendTo("again"u8, s_server);
         Echo.Run(device, 1);
         Assert.Equal(5, client.Receive(new byte[100]));
+    }
+
+    [Fact]
+    public void Bursts_BetweenLooks_HaveMoreFramesPostedUpToTheRing()
+    {
+        var options = new XdpDeviceOptions { FrameCount = 1024, Rings = new(256, 256, 64, 64) };
+        using XdpDevice device = fixture.OpenServer(options);
+        Assert.Equal(0, device.AddOwned(Udp, DeviceFixture.ServerAddress, Port, SteeringOptions.None));
+        using Socket client = fixture.OpenClient();
+        Assert.Equal(1024 - 64, device.Frames.FreeCount);
+
+        // A quarter of the ring at first; what a burst took of it doubles what the next one finds.
+        Assert.Equal(64, Burst(device, client, 200));
+        Assert.Equal(128, Burst(device, client, 200));
+        Assert.Equal(200, Burst(device, client, 200));
+        Assert.Equal(1024 - 256, device.Frames.FreeCount);
+        Assert.Equal(136UL + 72UL, device.GetStatistics().Kernel.FillRingEmpty);
+    }
+
+    /// <summary>Sends datagrams and takes none of them before all are in or lost; the number that came in.</summary>
+    private static int Burst(XdpDevice device, Socket client, int count)
+    {
+        ulong Seen() => device.GetStatistics().Steering[SteeringCounter.Redirected];
+        ulong lost = device.GetStatistics().Kernel.FillRingEmpty;
+        ulong before = Seen();
+        for (int i = 0; i < count; i++)
+        {
+            client.SendTo("burst"u8, s_server);
+            ulong sent = (ulong)i + 1;
+            Assert.True(SpinWait.SpinUntil(() => Seen() - before == sent, 10_000), "a datagram did not arrive");
+        }
+
+        var taken = new FrameDescriptor[count];
+        int total = 0;
+        bool all = SpinWait.SpinUntil(
+            () =>
+            {
+                total += device.Receive(taken.AsSpan(total));
+                return (ulong)total + device.GetStatistics().Kernel.FillRingEmpty - lost == (ulong)count;
+            },
+            10_000);
+        Assert.True(all, $"{total} of {count} datagrams came in");
+        Echo.Release(device, taken.AsSpan(0, total));
+        return total;
     }
 
     [Fact]

@@ -26,6 +26,11 @@ public sealed unsafe partial class XskSocket : IDisposable
     private XskStatistics _statistics;
     private bool _isStarved;
 
+    // Frames go round the fill ring in turn: more than needed touch more memory for each packet than a cache holds.
+    private uint _postedGoal;
+    private uint _calmLooks;
+    private uint _held;
+
     private XskSocket(int fd, FramePool pool)
     {
         FileDescriptor = fd;
@@ -33,6 +38,12 @@ public sealed unsafe partial class XskSocket : IDisposable
         _frameShift = BitOperations.Log2((uint)pool.FrameSize);
         _umemLength = (ulong)pool.FrameSize * (ulong)pool.FrameCount;
     }
+
+    // Of the fill ring, what is posted before a burst has shown that more is needed.
+    private const uint CalmShare = 4;
+
+    // A look is a batch of packets, so this is some hundreds of thousands of them.
+    private const uint LooksBeforeFewer = 16384;
 
     /// <summary>The socket, readable when packets wait; -1 once disposed.</summary>
     public int FileDescriptor { get; private set; }
@@ -49,17 +60,25 @@ public sealed unsafe partial class XskSocket : IDisposable
     /// <summary>Packets in the transmit ring that the kernel has not taken.</summary>
     public int PendingTransmit => (int)_transmit.Outstanding();
 
-    /// <summary>Gives frames of the pool to the kernel to receive into, until the fill ring is full.</summary>
+    /// <summary>
+    /// Gives frames of the pool to the kernel to receive into, until as many are posted as bursts lately needed: from
+    /// a quarter of the fill ring up to all of it, doubled when more than half were taken between two looks and
+    /// halved after a long calm. Frames posted and frames received but not taken together are never more than that size.
+    /// </summary>
     /// <returns>False when the pool ran out first.</returns>
     public bool Refill()
     {
-        uint free = _fill.Free(_fill.Size);
+        uint posted = _fill.Size - _fill.Free(_fill.Size);
+        AdaptPosted(posted);
+        uint limit = Math.Min(_postedGoal, posted + _fill.Size - Math.Min(_held, _fill.Size));
+        uint free = limit > posted ? limit - posted : 0;
         uint count = 0;
         while (count < free && _pool.TryRent(out int frame))
         {
             _fill.Next(count++) = (ulong)frame << _frameShift;
         }
 
+        _held += count;
         if (count != 0)
         {
             _fill.Submit(count);
@@ -110,6 +129,7 @@ public sealed unsafe partial class XskSocket : IDisposable
         }
 
         _receive.Consume(available);
+        _held -= Math.Min(_held, available);
         _statistics.Received += taken;
         _ = Refill();
         return taken;
@@ -232,6 +252,25 @@ public sealed unsafe partial class XskSocket : IDisposable
         {
             _ = Libc.Close(FileDescriptor);
             FileDescriptor = -1;
+        }
+    }
+
+    private void AdaptPosted(uint posted)
+    {
+        uint calm = _fill.Size / CalmShare;
+        if (_postedGoal < calm)
+        {
+            _postedGoal = calm;
+        }
+        else if (posted < _postedGoal / 2 && !_isStarved)
+        {
+            _postedGoal = Math.Min(_postedGoal * 2, _fill.Size);
+            _calmLooks = 0;
+        }
+        else if (++_calmLooks >= LooksBeforeFewer)
+        {
+            _postedGoal = Math.Max(_postedGoal / 2, calm);
+            _calmLooks = 0;
         }
     }
 

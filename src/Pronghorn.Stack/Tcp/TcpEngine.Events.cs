@@ -76,7 +76,7 @@ public sealed partial class TcpEngine
             else
             {
                 tcb.Flags |= TcbFlags.WantsSpace;
-                if (!MayTakeFrame(tcb) || _frames.FreeCount <= 2 * Limits.ControlFrameReserve)
+                if (!MayTakeFrame(tcb) || _frames.FreeCount <= SendReserve + Limits.ControlFrameReserve)
                 {
                     // No acknowledgment of its own may ever come: whoever gives frames back must wake it.
                     tcb.Flags |= TcbFlags.Starved;
@@ -106,7 +106,7 @@ public sealed partial class TcpEngine
         }
 
         int used = SendBufferUsed(tcb);
-        return tcb.SendBuffer - used >= used / 2 && _frames.FreeCount > 2 * Limits.ControlFrameReserve
+        return tcb.SendBuffer - used >= used / 2 && _frames.FreeCount > SendReserve + Limits.ControlFrameReserve
             && MayTakeFrame(tcb);
     }
 

@@ -147,7 +147,7 @@ public sealed partial class TcpEngine
                 continue;
             }
 
-            if (MayTakeFrame(tcb) && _frames.FreeCount > 3 * Limits.ControlFrameReserve)
+            if (MayTakeFrame(tcb) && _frames.FreeCount > SendReserve + (2 * Limits.ControlFrameReserve))
             {
                 tcb.Flags &= ~TcbFlags.Starved;
                 RaiseEvent(id, ref tcb, Readiness.Out);

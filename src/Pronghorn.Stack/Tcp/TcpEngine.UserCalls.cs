@@ -388,14 +388,20 @@ public sealed partial class TcpEngine
     }
 
     /// <summary>
+    /// Frames that data to send may not take. Were all of them waiting to be acknowledged, none would be left to receive
+    /// the acknowledgments into.
+    /// </summary>
+    private int SendReserve => Math.Max(Limits.ControlFrameReserve, _frames.FrameCount / Limits.ReceiveFrameShare);
+
+    /// <summary>
     /// Peers that do not read may not take the frames of those that do: when frames are short, a connection that already
     /// holds some gets no more.
     /// </summary>
     private bool MayTakeFrame(in TransmissionControlBlock tcb)
     {
         int free = _frames.FreeCount;
-        return free > Limits.ControlFrameReserve
-            && (free >= _frames.FrameCount / 8 || tcb.SendQueueFrames < Limits.FairSendFrames);
+        return free > SendReserve
+            && (free >= _frames.FrameCount / Limits.FairSendShare || tcb.SendQueueFrames < Limits.FairSendFrames);
     }
 
     /// <summary>Ends the send queue with FIN, on its last segment when that was not sent yet.</summary>

@@ -57,6 +57,10 @@ public sealed class ManifestDirectoryTests : IDisposable
             // A valid manifest by itself, but only half of what is meant.
             await writer.WriteAsync(ServiceYaml("half", "10.96.0.1"));
             await writer.FlushAsync();
+
+            // Later, and told first.
+            Write("other.yaml", ServiceYaml("other", "10.96.0.3"));
+            Assert.Equal("other", Assert.IsType<ServiceApplied>(await source.NextAsync()).Service.Metadata.Name);
             await writer.WriteAsync("---\n" + ServiceYaml("whole", "10.96.0.2"));
         }
 

@@ -102,7 +102,10 @@ public sealed class ManifestDirectory : IClusterSource
                 continue;
             }
 
-            foreach (string name in events.Select(static item => item.Name).Where(IsManifest).Distinct(StringComparer.Ordinal))
+            // A file that was only created is still being written.
+            IEnumerable<string> names = events.Where(static item => item.Kind != DirectoryEventKind.Created)
+                .Select(static item => item.Name).Where(IsManifest).Distinct(StringComparer.Ordinal);
+            foreach (string name in names)
             {
                 ReadOne(name, changes, reports, cancellation);
             }
