@@ -41,4 +41,22 @@ public sealed class MemoryPressureTests
         net.Peer(TcpFlags.Ack, 2800, payload: new byte[1000]);
         Assert.Equal(2400, net.Tcp.ReceivableBytes(net.Id));
     }
+
+    [Fact]
+    public void Frames_HeldByManySenders_AnEighthIsLeftToReceiveInto()
+    {
+        const int Frames = 1024;
+        const int Reserve = Frames / Limits.ReceiveFrameShare;
+        const int MoreThanFair = 2 * Limits.FairSendFrames * 1460;
+        using var net = new TcpFixture(frames: Frames);
+        net.Accept();
+        while (net.Frames.FreeCount > Reserve + 4)
+        {
+            Assert.True(net.Frames.TryRent(out _));
+        }
+
+        Assert.Equal(4 * 1460, net.Send(MoreThanFair));
+        Assert.Equal(Reserve, net.Frames.FreeCount);
+        Assert.Equal(0, net.Send(1));
+    }
 }

@@ -53,20 +53,6 @@ public sealed class ResourceTests
         Assert.Equal(0, net.Tcp.ConnectionCount);
     }
 
-    [Theory]
-    [InlineData(256, Limits.ControlFrameReserve)]
-    [InlineData(1024, 1024 / Limits.ReceiveFrameShare)]
-    public void DataToSend_QueuedWithoutLimit_LeavesFramesToReceiveInto(int frames, int reserve)
-    {
-        SocketSettings settings = SocketSettings.Default;
-        settings.SendBuffer = 4 << 20;
-        using var net = new TcpFixture(frames: frames);
-        net.Accept(settings);
-        int taken = net.Send(4 << 20);
-        Assert.True(taken > 0);
-        Assert.InRange(net.Frames.FreeCount, reserve - 11, reserve);
-    }
-
     [Fact]
     public void FramesRunOut_SenderWaitsAndIsTold()
     {
