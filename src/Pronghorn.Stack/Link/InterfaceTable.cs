@@ -63,6 +63,9 @@ public sealed class InterfaceTable : IDisposable
         }
     }
 
+    /// <summary>Whether an interface came or one's MTU fell since this was last reset by its reader.</summary>
+    internal bool MtuLowered { get; set; }
+
     /// <summary>All addresses.</summary>
     public ReadOnlySpan<InterfaceAddress> Addresses => _addresses.AsSpan()[.._addressCount];
 
@@ -77,6 +80,7 @@ public sealed class InterfaceTable : IDisposable
         {
             if (_interfaces[i].Id == record.Id)
             {
+                MtuLowered |= record.Mtu < _interfaces[i].Mtu;
                 _interfaces[i] = record;
                 return true;
             }
@@ -88,6 +92,8 @@ public sealed class InterfaceTable : IDisposable
             return false;
         }
 
+        // After a new snapshot of the kernel's tables the old MTU is not known any more.
+        MtuLowered = true;
         _interfaces[_interfaceCount++] = record;
         return true;
     }

@@ -85,9 +85,14 @@ public sealed partial class TcpEngine
             return;
         }
 
+        _stack.LearnPathMtu(tcb.Remote, mtu, _now);
+        UseLowerPathMtu(id, ref tcb, mtu);
+    }
+
+    private void UseLowerPathMtu(int id, ref TransmissionControlBlock tcb, int mtu)
+    {
         _counters.Add(Counter.PathMtuReductions);
         tcb.PathMtu = mtu;
-        _stack.LearnPathMtu(tcb.Remote, mtu, _now);
         tcb.Flags |= TcbFlags.PathMtuLowered;
         UpdateSendMss(ref tcb);
         if (tcb.State is TcpState.SynSent or TcpState.SynReceived)

@@ -33,6 +33,34 @@ public sealed partial class TcpEngine
         {
             _stack.Neighbors.ForgetFailed();
         }
+
+        if (_stack.Interfaces.MtuLowered)
+        {
+            _stack.Interfaces.MtuLowered = false;
+            FollowInterfaceMtu();
+        }
+    }
+
+    /// <summary>
+    /// Segments that the interface no longer takes would be lost without an ICMP error to tell. Linux notices the same from the
+    /// route when it sends (tcp_current_mss). A larger MTU counts for new connections only.
+    /// </summary>
+    private void FollowInterfaceMtu()
+    {
+        for (int id = 1; id < _connections.UpperBound; id++)
+        {
+            if (!_connections.IsRented(id) || _connections[id].State == TcpState.Closed)
+            {
+                continue;
+            }
+
+            ref TransmissionControlBlock tcb = ref _connections[id];
+            int mtu = _stack.PathMtuOf(tcb.Remote, tcb.InterfaceId, _now);
+            if (mtu < tcb.PathMtu)
+            {
+                UseLowerPathMtu(id, ref tcb, mtu);
+            }
+        }
     }
 
     private void PathChanged(int id, ref TransmissionControlBlock tcb, bool lost, bool failed)

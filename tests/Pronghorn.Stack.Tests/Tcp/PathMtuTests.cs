@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Collections.Generic;
+using System.Linq;
 using Pronghorn.Stack.Ip;
+using Pronghorn.Stack.Link;
 using Pronghorn.Stack.Tcp;
 using Pronghorn.Wire;
 using Xunit;
@@ -93,6 +96,34 @@ public sealed class PathMtuTests
         cache.Learn(TcpFixture.PeerAddress, 1200, now);
         Assert.Equal(1200, cache.Lookup(TcpFixture.PeerAddress, now));
     }
+
+    [Fact]
+    public void InterfaceMtuFalls_OpenConnection_SendsAgainAndFurtherWhatFits()
+    {
+        using TcpFixture net = new TcpFixture().Accept();
+        net.Send(2920);
+        Assert.Equal(2920, net.ExpectAll().Sum(static segment => segment.Length));
+        SetMtu(net, 900);
+        net.Tick();
+        IReadOnlyList<SentSegment> again = net.ExpectAll();
+        Assert.Equal(2920, again.Sum(static segment => segment.Length));
+        Assert.All(again, static segment => Assert.InRange(segment.Length, 1, 860));
+        net.PeerAck = 2920;
+        net.Peer(TcpFlags.Ack);
+        net.Send(2000);
+        Assert.All(net.ExpectAll(), static segment => Assert.InRange(segment.Length, 1, 860));
+        net.PeerAck = 4920;
+        net.Peer(TcpFlags.Ack);
+        Assert.Equal(0, net.Tcp.SendQueueBytes(net.Id));
+
+        // It was the interface's, not the destination's.
+        SetMtu(net, 1500);
+        net.Tick();
+        Assert.Equal(1500, Connect(net, 50001));
+    }
+
+    private static void SetMtu(TcpFixture net, int mtu) => net.Stack.Interfaces.Update(
+        new NetworkInterface { Id = TcpFixture.InterfaceId, Mac = TcpFixture.OurMac, Mtu = mtu, Up = true });
 
     private static TcpFixture Learnt(ushort mtu)
     {
