@@ -26,7 +26,7 @@ trap 'exit 143' TERM
 
 if [ "${1:-redis}" = services ]; then
     shift
-    echo "A node with 10,000 Services of four endpoints each, three times over, in network namespaces; under three minutes:" >&2
+    echo "A node with 10,000 Services of four endpoints each, three times over, in network namespaces; about four minutes:" >&2
     echo "  iptables-legacy, iptables-nft: rules as kube-proxy writes them" >&2
     echo "  pronghorn: manifests in a directory, the balancer's programs at sockets and at the edge" >&2
     exec ./artifacts/bin/pronghorn bench services --quick --services 10000 --rounds 3 --seconds 0.4 --load-limit 60 \
