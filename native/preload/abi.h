@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define PRONGHORN_ABI 5
+#define PRONGHORN_ABI 6
 
 // Answers beside -errno.
 #define PRONGHORN_WAIT (-5000)   // the call would block and may: wait, then ask again
@@ -60,6 +60,7 @@ struct pronghorn_kernel
     int (*connections_on)(uint32_t port); // established connections of the kernel on a local port
     void (*set_class)(int fd, int class);
     int (*get_class)(int fd);
+    void (*tell)(const char *line, int lost); // one line for the user; lost: the stack cannot go on
 };
 
 struct pronghorn_start

@@ -241,10 +241,15 @@ static void warn(const char *error, const char *consequence)
     }
 }
 
-static void report(const char *error)
+static bool is_strict(void)
 {
     const char *strict = getenv("PRONGHORN_STRICT");
-    bool fatal = strict != NULL && strict[0] != '\0' && strcmp(strict, "0") != 0;
+    return strict != NULL && strict[0] != '\0' && strcmp(strict, "0") != 0;
+}
+
+static void report(const char *error)
+{
+    bool fatal = is_strict();
     warn(error, fatal ? "" : "; running on the kernel's path");
     if (fatal)
     {
@@ -262,6 +267,17 @@ void core_note_fallback(int error)
         char line[160];
         snprintf(line, sizeof line, "a socket cannot be taken over (error %d)", -error);
         warn(line, "; it stays on the kernel's path. The counter fallbacks says how many do");
+    }
+}
+
+// A program that serves is asked to end, as by its supervisor, so that it can save what it holds; it is not torn down.
+void core_tell(const char *line, int lost)
+{
+    bool ends = lost != 0 && is_strict();
+    warn(line, ends ? "; as the mode is strict, the program is asked to end (SIGTERM)" : "");
+    if (ends)
+    {
+        kill(getpid(), SIGTERM);
     }
 }
 

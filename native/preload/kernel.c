@@ -137,4 +137,5 @@ const struct pronghorn_kernel kernel_calls = {
     .connections_on = kernel_connections_on,
     .set_class = descriptor_set_class,
     .get_class = descriptor_class,
+    .tell = core_tell,
 };

@@ -74,6 +74,7 @@ void core_disable(void);
 void core_hold_start(void);
 void core_release_start(void);
 void core_note_fallback(int error);
+void core_tell(const char *line, int lost);
 void core_close_in_child(void);
 
 static inline bool is_internal(const struct epoll_event *event)

@@ -50,7 +50,7 @@ public sealed partial class XdpDevice
                 : XdpErrors.Failed(interfaceName, result, "reading the interface");
         }
 
-        int largestMtu = options.FrameSize - KernelHeadroom - LinkHeader;
+        int largestMtu = LargestMtuOf(options.FrameSize);
         if (information.Mtu > largestMtu)
         {
             return XdpErrors.MtuTooLarge(interfaceName, information.Mtu, largestMtu, options.FrameSize);
@@ -195,6 +195,8 @@ public sealed partial class XdpDevice
 
         return result;
     }
+
+    private static int LargestMtuOf(int frameSize) => frameSize - KernelHeadroom - LinkHeader;
 
     private static XdpOpenResult? Connect(string name, SteeringProgram steering, XskSocket[] sockets, out int epoll)
     {

@@ -50,6 +50,9 @@ public sealed partial class XdpDevice : IDisposable
     /// <summary>The interface as it was when the device was opened.</summary>
     public NetworkDevice Information { get; }
 
+    /// <summary>The largest packet in bytes, link header not counted, that one of its frames holds.</summary>
+    public int LargestMtu => LargestMtuOf(Frames.FrameSize);
+
     /// <summary>The frames. The stack rents from it what it transmits, and releases what it has received.</summary>
     public FramePool Frames { get; }
 

@@ -6,7 +6,7 @@ namespace Pronghorn.Preload;
 /// <summary>Version of native/preload/abi.h that this assembly speaks.</summary>
 internal static class Abi
 {
-    public const int Version = 5;
+    public const int Version = 6;
 
     /// <summary>PRONGHORN_MOST_HELD.</summary>
     public const int MostHeld = 128;
@@ -31,6 +31,7 @@ internal unsafe struct KernelTable
     public delegate* unmanaged<uint, int> CountConnections;
     public delegate* unmanaged<int, int, void> SetClass;
     public delegate* unmanaged<int, int> GetClass;
+    public delegate* unmanaged<byte*, int, void> Tell;
 }
 
 /// <summary>struct pronghorn_start.</summary>

@@ -56,7 +56,7 @@ internal static unsafe class Core
         request->HeldCount = shard.GetDescriptors(new Span<int>(request->Held, Abi.MostHeld));
         var layer = new SocketLayer(
             new PreloadKernel(*request->Kernel),
-            new ShardDriver(shard, statistics),
+            new ShardDriver(shard, new DeviceNotice(shard, name, *request->Kernel), statistics),
             request->Descriptors,
             new ReadOnlySpan<int>(request->WaitDescriptors, 2),
             request->InternalData);

@@ -11,11 +11,13 @@ namespace Pronghorn.Preload;
 internal sealed class ShardDriver : IStackDriver
 {
     private readonly Shard _shard;
+    private readonly DeviceNotice _notice;
     private StatisticsPublisher? _statistics;
 
-    public ShardDriver(Shard shard, StatisticsPublisher? statistics)
+    public ShardDriver(Shard shard, DeviceNotice notice, StatisticsPublisher? statistics)
     {
         _shard = shard;
+        _notice = notice;
         _statistics = statistics;
     }
 
@@ -35,7 +37,9 @@ internal sealed class ShardDriver : IStackDriver
     public int Poll(Instant now)
     {
         _statistics?.Poll(now);
-        return _shard.Poll(now);
+        int received = _shard.Poll(now);
+        _notice.Poll();
+        return received;
     }
 
     public Instant NextDeadline(long activity) => _statistics?.NextDeadline(activity) ?? Instant.Never;

@@ -32,7 +32,7 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
         "device_received", "device_transmitted", "device_kicks", "device_kick_again", "device_kick_busy",
         "device_kick_no_buffers", "device_kick_failed", "device_fill_starved", "device_transmit_ring_full",
         "device_invalid_descriptors", "device_kernel_receive_dropped", "device_kernel_receive_ring_full",
-        "device_kernel_fill_ring_empty", "frames_free", "frames_total",
+        "device_kernel_fill_ring_empty", "device_gone", "device_gone_discarded", "frames_free", "frames_total",
     ];
 
     /// <summary>Names of the counters beside the stack's, in the order of the page.</summary>
@@ -114,7 +114,8 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
 
     // Differs when there is something that the page does not show: all of it only grows.
     private long Stamp =>
-        _activity + _shard.Stack.Counters[Counter.FramesIn] + _shard.Stack.Counters[Counter.FramesOut];
+        _activity + _shard.Stack.Counters[Counter.FramesIn] + _shard.Stack.Counters[Counter.FramesOut]
+        + (_shard.Mirror.IsDeviceGone ? 1 : 0);
 
     /// <inheritdoc/>
     public void Dispose() => _writer.Dispose();
@@ -153,7 +154,7 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
             (long)socket.Received, (long)socket.Transmitted, (long)socket.Kicks, (long)socket.KickAgain,
             socket.KickBusy, (long)socket.KickNoBuffers, (long)socket.KickFailed, (long)socket.FillStarved,
             (long)socket.TransmitRingFull, socket.InvalidDescriptors, (long)kernel.ReceiveDropped, (long)kernel.ReceiveRingFull,
-            (long)kernel.FillRingEmpty, _shard.Device.Frames.FreeCount, _shard.Device.Frames.FrameCount,
+            (long)kernel.FillRingEmpty, _shard.Mirror.IsDeviceGone ? 1 : 0, _shard.FramesDiscarded, _shard.Device.Frames.FreeCount, _shard.Device.Frames.FrameCount,
         ];
         for (int i = 0; i < values.Length; i++)
         {

@@ -17,11 +17,16 @@ public sealed class KernelMirror : IDisposable
 {
     private readonly NetworkStack _stack;
     private readonly RouteMonitor _monitor;
+    private readonly int _deviceId;
+    private readonly int _largestMtu;
+    private bool _complete;
 
-    private KernelMirror(NetworkStack stack, RouteMonitor monitor)
+    private KernelMirror(NetworkStack stack, RouteMonitor monitor, int deviceId, int largestMtu)
     {
         _stack = stack;
         _monitor = monitor;
+        _deviceId = deviceId;
+        _largestMtu = largestMtu;
     }
 
     /// <summary>Readable when something has changed.</summary>
@@ -33,9 +38,19 @@ public sealed class KernelMirror : IDisposable
     /// <summary>Whether any address was added or removed since this was last reset by its reader.</summary>
     public bool AddressesChanged { get; set; }
 
+    /// <summary>Whether the device's interface was deleted, or moved to another network namespace. Never takes frames again.</summary>
+    public bool IsDeviceGone { get; private set; }
+
+    /// <summary>The MTU that the device's interface has in the kernel, in bytes; it may be larger than what the stack uses.</summary>
+    public int DeviceMtu { get; private set; }
+
     /// <summary>Opens a mirror and fills the stack's tables with what is there now.</summary>
+    /// <param name="stack">The stack.</param>
+    /// <param name="deviceId">Index of the interface whose frames the stack handles.</param>
+    /// <param name="largestMtu">What one of the device's frames holds, in bytes: the stack uses no larger MTU there.</param>
+    /// <param name="mirror">The mirror on success, null otherwise.</param>
     /// <returns>0 or the negative error number.</returns>
-    public static int Open(NetworkStack stack, out KernelMirror? mirror)
+    public static int Open(NetworkStack stack, int deviceId, int largestMtu, out KernelMirror? mirror)
     {
         ArgumentNullException.ThrowIfNull(stack);
         int result = RouteMonitor.Open(out RouteMonitor? monitor);
@@ -45,7 +60,7 @@ public sealed class KernelMirror : IDisposable
             return result;
         }
 
-        mirror = new KernelMirror(stack, monitor);
+        mirror = new KernelMirror(stack, monitor, deviceId, largestMtu);
         mirror.Drain();
         return 0;
     }
@@ -58,6 +73,8 @@ public sealed class KernelMirror : IDisposable
             Apply(item);
         }
 
+        // Messages are lost when the socket's buffer overflows; the table is right again after the snapshot that follows.
+        IsDeviceGone |= _complete && !_stack.Interfaces.TryGet(_deviceId, out _);
         PassRequests();
     }
 
@@ -83,6 +100,10 @@ public sealed class KernelMirror : IDisposable
                 _stack.Routes.Clear();
                 _stack.Neighbors.Clear();
                 AddressesChanged = true;
+                _complete = false;
+                break;
+            case NetlinkEventKind.SnapshotCompleted:
+                _complete = true;
                 break;
             case NetlinkEventKind.Link:
                 ApplyLink(item.Link);
@@ -111,14 +132,18 @@ public sealed class KernelMirror : IDisposable
         }
     }
 
-    private void ApplyLink(in LinkInformation link) =>
+    private void ApplyLink(in LinkInformation link)
+    {
+        bool isDevice = link.Index == _deviceId;
+        DeviceMtu = isDevice ? link.Mtu : DeviceMtu;
         _stack.Interfaces.Update(new NetworkInterface
         {
             Id = link.Index,
             Mac = link.Mac,
-            Mtu = link.Mtu,
+            Mtu = isDevice ? Math.Min(link.Mtu, _largestMtu) : link.Mtu,
             Up = link.IsUp && link.HasCarrier,
         });
+    }
 
     private void ApplyRoute(in RouteInformation information, bool removed)
     {

@@ -61,11 +61,15 @@ public sealed class Shard : IDisposable
     /// <summary>Kicks of the device that were needed to send.</summary>
     public long Flushes { get; private set; }
 
+    /// <summary>Frames that were to be sent after the device's interface was gone.</summary>
+    public long FramesDiscarded { get; private set; }
+
     /// <summary>When <see cref="Poll"/> must be called next although nothing arrives.</summary>
     public Instant NextDeadline => Stack.NextDeadline;
 
     /// <summary>Whether frames wait to be sent.</summary>
-    public bool HasPending => _outgoingCount > 0 || Stack.HasTransmit || Device.PendingTransmit > 0;
+    public bool HasPending =>
+        _outgoingCount > 0 || Stack.HasTransmit || (Device.PendingTransmit > 0 && !Mirror.IsDeviceGone);
 
     /// <summary>Opens the device and sets up a stack on it with the kernel's addresses and routes.</summary>
     /// <param name="interfaceName">The interface, in the calling thread's network namespace.</param>
@@ -96,7 +100,7 @@ public sealed class Shard : IDisposable
                 AcceptPartialChecksum = device.Information.Driver.ToString() == "veth",
             },
             device.Frames);
-        int result = KernelMirror.Open(stack, out KernelMirror? mirror);
+        int result = KernelMirror.Open(stack, device.Information.Index, device.LargestMtu, out KernelMirror? mirror);
         if (result < 0 || mirror == null)
         {
             stack.Dispose();
@@ -173,6 +177,12 @@ public sealed class Shard : IDisposable
     /// <returns>False when the device does not take it all; the rest stays queued.</returns>
     public bool Flush()
     {
+        if (Mirror.IsDeviceGone)
+        {
+            DiscardOutgoing();
+            return true;
+        }
+
         bool all = true;
         bool queued = false;
         while (_outgoingCount > 0 || Stack.HasTransmit)
@@ -230,6 +240,23 @@ public sealed class Shard : IDisposable
         Mirror.Dispose();
         Device.Dispose();
         Stack.Dispose();
+    }
+
+    // Kept, they would have the program wake every millisecond to try again, until the last connection has timed out.
+    private void DiscardOutgoing()
+    {
+        do
+        {
+            for (; _outgoingCount > 0; _outgoingCount--)
+            {
+                Device.Frames.Release(_outgoing[_outgoingFirst++].Frame);
+                FramesDiscarded++;
+            }
+
+            _outgoingFirst = 0;
+            _outgoingCount = Stack.DequeueTransmit(_outgoing, _interfaceId);
+        }
+        while (_outgoingCount > 0);
     }
 
     private bool KickAndReap()
