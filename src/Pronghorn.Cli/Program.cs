@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.IO;
 using Pronghorn.Cli.Commands;
 using Pronghorn.Cli.Hosting;
@@ -23,12 +22,12 @@ internal static class Program
         bool isCompletion = arguments is [['[', ..], ..];
         if (result.Errors.Count > 0 && !isCompletion)
         {
-            foreach (ParseError error in result.Errors)
+            foreach (string line in UsageErrors.Describe(result))
             {
-                Terminal.Error(error.Message);
+                Terminal.Error(line);
             }
 
-            Terminal.Note("see: pronghorn --help");
+            Terminal.Note($"see: {UsageErrors.CommandPath(result)} --help");
             return ExitStatus.Usage;
         }
 

@@ -154,7 +154,8 @@ internal sealed unsafe class StatisticsPublisher : IDisposable
             (long)socket.Received, (long)socket.Transmitted, (long)socket.Kicks, (long)socket.KickAgain,
             socket.KickBusy, (long)socket.KickNoBuffers, (long)socket.KickFailed, (long)socket.FillStarved,
             (long)socket.TransmitRingFull, socket.InvalidDescriptors, (long)kernel.ReceiveDropped, (long)kernel.ReceiveRingFull,
-            (long)kernel.FillRingEmpty, _shard.Mirror.IsDeviceGone ? 1 : 0, _shard.FramesDiscarded, _shard.Device.Frames.FreeCount, _shard.Device.Frames.FrameCount,
+            (long)kernel.FillRingEmpty, _shard.Mirror.IsDeviceGone ? 1 : 0, _shard.FramesDiscarded,
+            _shard.Device.Frames.FreeCount, _shard.Device.Frames.FrameCount,
         ];
         for (int i = 0; i < values.Length; i++)
         {

@@ -74,7 +74,6 @@ public sealed class CommandLineTests
         Assert.Equal(ExitStatus.Usage, Program.Invoke(arguments));
 
     [Theory]
-    [InlineData("run", "--", "no-such-program-anywhere")]
     [InlineData("run", "--mode", "rtw", "--", "/bin/sh")]
     [InlineData("lb", "explain", "--cases", "/no/such/file.jsonl")]
     [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80", "--kubeconfig", "/no/such/config")]
@@ -82,6 +81,27 @@ public sealed class CommandLineTests
     [InlineData("run", "--interface", "no-such-if", "--", "/bin/sh")]
     public void WhatCannotBeDone_Invoked_EndsWithOne(params string[] arguments) =>
         Assert.Equal(ExitStatus.Failed, Program.Invoke(arguments));
+
+    [Theory]
+    [InlineData(127, "no-such-program-anywhere")]
+    [InlineData(127, "/no/such/program")]
+    [InlineData(126, "/etc/passwd")]
+    [InlineData(126, "/etc")]
+    public void ProgramThatCannotBeRun_EndsAsUnderAShell(int status, string program) =>
+        Assert.Equal(status, Program.Invoke(["run", "--", program]));
+
+    [Theory]
+    [InlineData("there is no command 'bogus'; the commands are run, ", "bogus")]
+    [InlineData("there is no option '--bogus' here, and a command is missing: redis, services", "bench", "--bogus")]
+    [InlineData("Cannot parse argument 'abc' for command 'stat': it is not a whole number", "stat", "abc")]
+    [InlineData("Cannot parse argument 'x' for option '--pid': it is not a whole number", "ss", "--pid", "x")]
+    [InlineData("Cannot parse argument 'x' for option '--seconds': it is not a number", "bench", "redis", "--seconds", "x")]
+    public void WrongUsage_Described_IsOneLineForItsUser(string expected, params string[] arguments) =>
+        Assert.StartsWith(expected, Assert.Single(UsageErrors.Describe(Program.CreateRoot().Parse(arguments))), StringComparison.Ordinal);
+
+    [Fact]
+    public void WrongUsage_PointsToTheHelpOfItsCommand() =>
+        Assert.Equal("pronghorn bench redis", UsageErrors.CommandPath(Program.CreateRoot().Parse(["bench", "redis", "--bogus"])));
 
     [Theory]
     [InlineData("", "run")]

@@ -160,7 +160,8 @@ public sealed class DeviceTests : IDisposable
         using (reader)
         {
             reader.TryRead(out _, out StatisticsCounter[] counters, out _);
-            return counters.Where(counter => StatisticsReader.NameOf(counter) == name).Select(counter => counter.Value).DefaultIfEmpty(-1).First();
+            return counters.Where(counter => StatisticsReader.NameOf(counter) == name)
+                .Select(counter => counter.Value).DefaultIfEmpty(-1).First();
         }
     }
 }

@@ -24,7 +24,9 @@ internal static class LabCommand
             Description = "Where the shell runs: server or client.",
             DefaultValueFactory = _ => "server",
         };
-        Command command = new("lab", "Make or remove two hosts in network namespaces, joined by one cable.")
+        Command command = new("lab", "Make or remove two hosts joined by one cable: network namespaces pronghorn-lab-NAME-server, with "
+            + $"{TwoHosts.ServerAddress} on {TwoHosts.Interface}, and pronghorn-lab-NAME-client, with {TwoHosts.ClientAddress} on "
+            + $"{TwoHosts.Interface}.")
         {
             name, action, host,
         };

@@ -59,7 +59,7 @@ internal static class RunCommand
         }
 
         string path = ProgramFile.Find(words[0])
-            ?? throw new CommandException($"{words[0]}: no such program on PATH, or it may not be executed");
+            ?? throw NotFound(words[0]);
         Preloadability.Require(path, Environment.IsPrivilegedProcess);
         if (interfaceName is not null && !Directory.Exists($"/sys/class/net/{interfaceName}"))
         {
@@ -77,7 +77,15 @@ internal static class RunCommand
 
         StatisticsDirectory.RemoveStale();
         int error = ProcessImage.Replace(path, words, Merge(variables));
-        throw new CommandException($"{path} cannot be executed: error {-error} (errno(3))");
+        throw new CommandException($"{path} cannot be executed: error {-error} (errno(3))", ExitStatus.NotExecutable);
+    }
+
+    private static CommandException NotFound(string word)
+    {
+        bool isPath = word.Contains('/', StringComparison.Ordinal);
+        return isPath && Path.Exists(word)
+            ? new CommandException($"{word} is not a file that may be executed", ExitStatus.NotExecutable)
+            : new CommandException(isPath ? $"there is no file {word}" : $"{word}: no such program on PATH", ExitStatus.NotFound);
     }
 
     // exec keeps the pid, the terminal and the signals: to its caller the program is what was started.

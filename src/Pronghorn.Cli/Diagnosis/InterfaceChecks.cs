@@ -92,7 +92,7 @@ internal static class InterfaceChecks
         ? Finding.Ok($"{link.Name}: MTU", $"{link.Mtu} fits into a frame")
         : Finding.Fail(
             $"{link.Name}: MTU", $"{link.Mtu} does not fit into a frame (at most {MaximumMtu})",
-            $"ip link set {link.Name} mtu 1500");
+            $"ip link set {link.Name} mtu {MaximumMtu}");
 
     private static Finding Queues(NetworkLink link, Func<string[], string?> tool)
     {

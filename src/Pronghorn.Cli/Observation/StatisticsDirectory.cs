@@ -93,11 +93,14 @@ internal static class StatisticsDirectory
         }
     }
 
+    // A killed program stays in the table, without memory or descriptors, until its parent asks for its status.
     private static string? ProgramName(int pid)
     {
         try
         {
-            return File.ReadAllText($"/proc/{pid}/comm").Trim();
+            string status = File.ReadAllText($"/proc/{pid}/stat");
+            char state = status[Math.Min(status.LastIndexOf(')') + 2, status.Length - 1)];
+            return state is 'Z' or 'X' ? null : File.ReadAllText($"/proc/{pid}/comm").Trim();
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
