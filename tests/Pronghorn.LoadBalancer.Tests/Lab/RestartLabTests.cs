@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Threading.Tasks;
@@ -20,6 +21,10 @@ public sealed class RestartLabTests(ServiceWorld world) : IClassFixture<ServiceW
 {
     private const string Services = "api/v1/services";
     private const string Slices = "apis/discovery.k8s.io/v1/endpointslices";
+
+    // Long enough for some attempts to reach it; as one of the long tests a minute.
+    private static readonly TimeSpan s_away =
+        TimeSpan.FromSeconds(Environment.GetEnvironmentVariable("PRONGHORN_LONG_TESTS") == "1" ? 60 : 1);
 
     [Fact]
     public async Task ProxyRestarts_OpenConnectionsGoOn_AndWhatWentMeanwhileIsGone()
@@ -54,10 +59,7 @@ public sealed class RestartLabTests(ServiceWorld world) : IClassFixture<ServiceW
     {
         Service service = world.MakeService();
         var store = new ApiStore();
-        store.Apply(Services, $$$"""
-            {"metadata":{"namespace":"shop","name":"{{{service.Metadata.Name}}}"},
-             "spec":{"clusterIP":"{{{service.Spec.ClusterIP}}}","ports":[{"name":"tcp","port":80,"protocol":"TCP"}]}}
-            """);
+        store.Apply(Services, ServiceJson(service));
         store.Apply(Slices, SliceJson(service, pod: 0));
         await using var server = new ApiServer(store);
         await server.StartAsync();
@@ -84,6 +86,62 @@ public sealed class RestartLabTests(ServiceWorld world) : IClassFixture<ServiceW
 
         Assert.Equal("b", answered);
     }
+
+    [Fact]
+    public async Task ApiServerIsAwayAndBackWithAnotherWorld_NoWrongAnswerBefore_AndThenItHolds()
+    {
+        (Service kept, Service moved, Service gone, Service added) =
+            (world.MakeService(), world.MakeService(), world.MakeService(), world.MakeService());
+        var store = new ApiStore();
+        foreach (Service service in (Service[])[kept, moved, gone])
+        {
+            store.Apply(Services, ServiceJson(service));
+            store.Apply(Slices, SliceJson(service, pod: 0));
+        }
+
+        await using var server = new ApiServer(store);
+        await server.StartAsync();
+        await using var source = new FollowedSource(new KubernetesApiSource(
+            new ApiServerAccess { Server = server.Address },
+            new KubernetesApiSettings { Retry = new RetrySettings(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(1)) }));
+        await world.Lab.ApplyAsync(await source.NextAsync(), await source.NextAsync());
+
+        await server.StopAsync();
+        store.Apply(Slices, SliceJson(moved, pod: 1));
+        store.Delete(Services, "shop", gone.Metadata.Name);
+        store.Delete(Slices, "shop", gone.Metadata.Name + "-1");
+        store.Apply(Services, ServiceJson(added));
+        store.Apply(Slices, SliceJson(added, pod: 1));
+        store.Compact();
+        var away = Stopwatch.StartNew();
+        do
+        {
+            Assert.Equal(("a", "a", "a", ServiceWorld.NotServed), await AnswersAsync());
+        }
+        while (away.Elapsed < s_away);
+
+        // Everything is listed again: whatever is not final yet must be as it was, or refused where the one list has come only.
+        await server.StartAsync();
+        (string Kept, string Moved, string Gone, string Added) answers = default;
+        while (answers != ("a", "b", ServiceWorld.NotServed, "b"))
+        {
+            await world.Lab.ApplyAsync(await source.NextAsync());
+            answers = await AnswersAsync();
+            Assert.Equal("a", answers.Kept);
+            Assert.Contains(answers.Moved, (string[])["a", "b"]);
+            Assert.DoesNotContain("b", answers.Gone, StringComparison.Ordinal);
+            Assert.DoesNotContain("a", answers.Added, StringComparison.Ordinal);
+        }
+
+        async Task<(string, string, string, string)> AnswersAsync() => (
+            await world.AskAsync(world.Client, kept, times: 1), await world.AskAsync(world.Client, moved, times: 1),
+            await world.AskAsync(world.Client, gone, times: 1), await world.AskAsync(world.Client, added, times: 1));
+    }
+
+    private static string ServiceJson(Service service) => $$$"""
+        {"metadata":{"namespace":"shop","name":"{{{service.Metadata.Name}}}"},
+         "spec":{"clusterIP":"{{{service.Spec.ClusterIP}}}","ports":[{"name":"tcp","port":80,"protocol":"TCP"}]}}
+        """;
 
     private static string SliceJson(Service service, int pod) => $$$"""
         {"metadata":{"namespace":"shop","name":"{{{service.Metadata.Name}}}-1",
