@@ -59,7 +59,7 @@ internal static class UsageErrors
             return message;
         }
 
-        string kind = message[type..].Contains("Int", StringComparison.Ordinal) ? "a whole number" : "a number";
+        string kind = message[type..].Contains("Int", StringComparison.Ordinal) ? "a whole number, or too large" : "a number";
         return string.Concat(message.AsSpan(0, type), ": it is not ", kind);
     }
 }

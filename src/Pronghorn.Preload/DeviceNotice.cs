@@ -6,7 +6,7 @@ using Pronghorn.Runtime;
 
 namespace Pronghorn.Preload;
 
-/// <summary>Tells the user, once each, what happens to the device's interface while the program runs.</summary>
+/// <summary>Tells the user, once each time, what happens to the device's interface while the program runs.</summary>
 internal sealed unsafe class DeviceNotice
 {
     private readonly Shard _shard;
@@ -29,14 +29,20 @@ internal sealed unsafe class DeviceNotice
         {
             _toldGone = true;
             Tell(
-                $"the interface {_interface} is gone (deleted, or moved to another network namespace); connections on it will time "
-                + "out, and new ones take the kernel's path until the program is started again",
+                $"the interface {_interface} is gone (deleted, or moved to another network namespace); connections on it are "
+                + "lost, and new ones take the kernel's path until the program is started again",
                 isLost: true);
         }
 
-        if (_shard.Mirror.DeviceMtu > _shard.Device.LargestMtu && !_toldMtu)
+        bool isOversized = _shard.Mirror.DeviceMtu > _shard.Device.LargestMtu;
+        if (isOversized == _toldMtu)
         {
-            _toldMtu = true;
+            return;
+        }
+
+        _toldMtu = isOversized;
+        if (isOversized)
+        {
             int largest = _shard.Device.LargestMtu;
             Tell(
                 string.Create(

@@ -85,6 +85,7 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData(127, "no-such-program-anywhere")]
     [InlineData(127, "/no/such/program")]
+    [InlineData(127, "")]
     [InlineData(126, "/etc/passwd")]
     [InlineData(126, "/etc")]
     public void ProgramThatCannotBeRun_EndsAsUnderAShell(int status, string program) =>

@@ -136,6 +136,18 @@ public sealed class DeviceTests : IDisposable
             + $"start needs: ip link set {TwoHosts.Interface} mtu 1774\n",
             server.Error);
         Assert.Equal(0, Counter(server, "device_kernel_receive_dropped"));
+
+        // Told again when it grows again; a program that looks after both changes sees none.
+        server.WaitUntil(
+            () =>
+            {
+                _hosts.Server.Run("ip", "link", "set", TwoHosts.Interface, "mtu", "1500");
+                Assert.Equal("stack.", WhoServes());
+                _hosts.Server.Run("ip", "link", "set", TwoHosts.Interface, "mtu", "2500");
+                Assert.Equal("stack.", WhoServes());
+                return server.Error.Contains("is now 2500", StringComparison.Ordinal);
+            },
+            "a second line");
     }
 
     private RunningProgram StartServer(bool strict)

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.CommandLine;
 using System.Linq;
 using Pronghorn.Cli.Hosting;
+using Pronghorn.Cli.Observation;
 using Pronghorn.Lab;
 using Pronghorn.Linux.Execution;
 
@@ -83,6 +84,9 @@ internal static class LabCommand
 
         RequireRoot();
         TwoHosts.Remove(network);
+
+        // Of the programs that ended with it.
+        StatisticsDirectory.RemoveStale();
         return TwoHosts.Exists(network) ? ExitStatus.Failed : ExitStatus.Done;
     }
 

@@ -82,6 +82,11 @@ internal static class RunCommand
 
     private static CommandException NotFound(string word)
     {
+        if (word.Length == 0)
+        {
+            return new CommandException("the program's name is empty", ExitStatus.NotFound);
+        }
+
         bool isPath = word.Contains('/', StringComparison.Ordinal);
         return isPath && Path.Exists(word)
             ? new CommandException($"{word} is not a file that may be executed", ExitStatus.NotExecutable)

@@ -8,7 +8,9 @@ using Xunit;
 
 namespace Pronghorn.Lab.Tests.Services;
 
-/// <summary>The daemon as it is installed, ended and started again and again while a program connects to a service without a pause.</summary>
+/// <summary>
+/// The daemon as it is installed, ended and started again and again while a program connects to a service without a pause.
+/// </summary>
 public sealed class DaemonRestartTests : IDisposable
 {
     private const string Vip = "10.96.0.1";
