@@ -42,6 +42,20 @@ public static class NamespaceThread
         return result!;
     }
 
+    /// <summary>Runs code that returns nothing in a namespace and waits for it.</summary>
+    /// <param name="place">The namespace.</param>
+    /// <param name="code">What to run.</param>
+    /// <exception cref="LabException">The namespace cannot be entered.</exception>
+    public static void Run(NetworkNamespace place, Action code)
+    {
+        ArgumentNullException.ThrowIfNull(code);
+        _ = Run(place, () =>
+        {
+            code();
+            return true;
+        });
+    }
+
     private static void Enter(NetworkNamespace place)
     {
         using SafeFileHandle file = File.OpenHandle(place.Path);

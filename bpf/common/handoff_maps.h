@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef PRONGHORN_HANDOFF_MAPS_H
+#define PRONGHORN_HANDOFF_MAPS_H
+
+/*
+ * The tables of connection handoff. src/Pronghorn.Handoff/Steering/SteeringTypes.cs mirrors this file. Addresses are of 16 octets, IPv4 as
+ * ::ffff:a.b.c.d; ports are in network order.
+ */
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+/* A connection as the node sees it: its own end is the local one. */
+struct handoff_connection {
+	__be32 remote[4];
+	__be32 local[4];
+	__be16 remote_port;
+	__be16 local_port;
+};
+
+enum handoff_mode {
+	/* Packets of the peer wait at the daemon; nothing leaves. */
+	HANDOFF_HOLD = 1,
+	/* Packets of the peer go to the new owner. */
+	HANDOFF_REDIRECT = 2,
+	/* The connection has ended at the new owner: late packets of either side are dropped. */
+	HANDOFF_TOMBSTONE = 3,
+};
+
+/* What becomes of a connection that this node gave away. */
+struct handoff_inbound {
+	__u32 mode;
+	/* Raised with each move, so that late messages about an old one are recognised. */
+	__u32 epoch;
+	__be32 target[4];
+	__be16 target_port;
+	/* 1: the peer has sent FIN, 2: RST. */
+	__u16 seen;
+	/* Where packets to the target leave. */
+	__u32 interface;
+	/* bpf_ktime_get_ns() of the last packet. */
+	__u64 last_seen;
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* The address under which the peer knows a connection that this node was given. */
+struct handoff_outbound {
+	__be32 source[4];
+	__be16 source_port;
+	__u16 reserved;
+	__u32 epoch;
+	__u64 packets;
+	__u64 bytes;
+};
+
+#define HANDOFF_SEEN_FIN 1
+#define HANDOFF_SEEN_RST 2
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct handoff_connection);
+	__type(value, struct handoff_inbound);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} handoff_inbound SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct handoff_connection);
+	__type(value, struct handoff_outbound);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} handoff_outbound SEC(".maps");
+
+/* 0: the TAP device that holds packets during a move. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} handoff_settings SEC(".maps");
+
+enum handoff_counter {
+	HANDOFF_COUNT_HELD,
+	HANDOFF_COUNT_REDIRECTED,
+	HANDOFF_COUNT_TRANSLATED,
+	HANDOFF_COUNT_RETURNED,
+	HANDOFF_COUNT_DROP_MALFORMED,
+	HANDOFF_COUNT_DROP_HOP_LIMIT,
+	HANDOFF_COUNT_DROP_TOMBSTONE,
+	HANDOFF_COUNT_DROP_OWN,
+	HANDOFF_COUNT_DROP_NO_HOLD,
+	HANDOFF_COUNT_ERRORS_TRANSLATED,
+	HANDOFF_COUNTERS,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HANDOFF_COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} handoff_counters SEC(".maps");
+
+static __always_inline void handoff_count(__u32 counter)
+{
+	__u64 *value = bpf_map_lookup_elem(&handoff_counters, &counter);
+
+	if (value)
+		(*value)++;
+}
+
+#endif

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tcp;
+
+namespace Pronghorn.Handoff.Sockets;
+
+/// <summary>Reads a connection out of its socket. The socket stays in repair until it is let go of, one way or the other.</summary>
+/// <remarks>
+/// In repair a socket still takes segments from the wire, so the steering must hold the peer's segments before
+/// <see cref="TryTake"/>, and drop what the socket's own timers send.
+/// </remarks>
+public static class ConnectionCapture
+{
+    private const int MaximumSegmentClamp = 0xffff;
+
+    /// <summary>Whether a connection could be moved now, before anything is held for it.</summary>
+    public static Refusal Examine(int fd, out TcpInformation information, out TcpEnd local, out TcpEnd remote, out bool isIpv6)
+    {
+        remote = default;
+        information = default;
+        if (TcpSocket.GetLocal(fd, out local, out isIpv6) < 0 || TcpInformation.Query(fd, out information) < 0)
+        {
+            return new Refusal(RefusalReason.NotAConnection, "the descriptor is no TCP socket");
+        }
+
+        if (information.State is not (KernelTcpState.Established or KernelTcpState.CloseWait or KernelTcpState.FinWait1)
+            || TcpSocket.GetRemote(fd, out remote) < 0)
+        {
+            return new Refusal(RefusalReason.State, $"the connection is in {information.State}");
+        }
+
+        return (information.Negotiated & TcpNegotiated.Ecn) != 0
+            ? new Refusal(RefusalReason.Ecn, "the connection uses ECN; set net.ipv4.tcp_ecn=0 where it is accepted")
+            : Refusal.None;
+    }
+
+    /// <summary>Puts the socket into repair and reads everything that TCP_REPAIR tells.</summary>
+    /// <param name="fd">The socket.</param>
+    /// <param name="image">The image, without what the application adds; null when refused.</param>
+    /// <returns>None, or why not: the socket is out of repair again then, and works on.</returns>
+    public static Refusal TryTake(int fd, out ConnectionImage? image)
+    {
+        image = null;
+        Refusal refusal = Examine(fd, out TcpInformation before, out TcpEnd local, out TcpEnd remote, out bool isIpv6);
+        if (!refusal.IsNone)
+        {
+            return refusal;
+        }
+
+        // Read first: some values change in repair.
+        var options = SocketOptions.Save(fd);
+        int entered = TcpRepair.Enter(fd);
+        if (entered < 0)
+        {
+            return Refusal.FromKernel("entering repair", entered);
+        }
+
+        refusal = Read(fd, before, out image);
+        if (!refusal.IsNone || image is null)
+        {
+            TcpRepair.Leave(fd);
+            return refusal;
+        }
+
+        image = image with { IsIpv6 = isIpv6, Local = local, Remote = remote, Options = options };
+        return Refusal.None;
+    }
+
+    /// <summary>Gives the connection back to its application, as if nothing had been.</summary>
+    public static void GiveBack(int fd)
+    {
+        TcpRepair.Select(fd, RepairSide.None);
+        TcpRepair.Leave(fd);
+    }
+
+    private static Refusal Read(int fd, in TcpInformation before, out ConnectionImage? image)
+    {
+        image = null;
+
+        // Between the first look and repair the peer may have gone on.
+        int result = TcpInformation.Query(fd, out TcpInformation now);
+        if (result < 0 || now.State is not (KernelTcpState.Established or KernelTcpState.CloseWait or KernelTcpState.FinWait1))
+        {
+            return new Refusal(RefusalReason.State, $"the connection went from {before.State} to {now.State}");
+        }
+
+        uint timestamp = 0;
+        int segment = 0;
+        TcpRepairWindow window = default;
+        if ((result = TcpRepair.GetMaximumSegment(fd, out segment)) < 0
+            || (result = TcpRepair.GetTimestamp(fd, out timestamp)) < 0
+            || (result = TcpRepair.GetWindow(fd, out window)) < 0)
+        {
+            return Refusal.FromKernel("reading the connection's numbers", result);
+        }
+
+        int unacknowledged = TcpRepair.GetUnacknowledged(fd);
+        int unsent = TcpRepair.GetUnsent(fd);
+        int unread = TcpRepair.GetUnread(fd);
+
+        // A FIN of ours counts as a byte that was written, and is none that can be read.
+        int own = now.State == KernelTcpState.FinWait1 ? 1 : 0;
+        int queued = Math.Max(0, unacknowledged - own);
+        if (queued > ImageCodec.MaximumQueue || unread > ImageCodec.MaximumQueue)
+        {
+            return new Refusal(RefusalReason.QueueTooLong, "a queue is longer than an image may be");
+        }
+
+        Refusal refusal = ReadQueue(fd, RepairSide.Send, queued, out byte[] send, out uint write);
+        if (!refusal.IsNone)
+        {
+            return refusal;
+        }
+
+        refusal = ReadQueue(fd, RepairSide.Receive, unread, out byte[] receive, out uint next);
+        if (!refusal.IsNone)
+        {
+            return refusal;
+        }
+
+        TcpRepair.Select(fd, RepairSide.None);
+        image = new ConnectionImage
+        {
+            IsIpv6 = false,
+            Local = default,
+            Remote = default,
+            State = now.State,
+            WriteSequence = write - (uint)own,
+            RcvNxt = next,
+            SendQueue = send,
+            Unsent = Math.Clamp(unsent - own, 0, send.Length),
+            ReceiveQueue = receive,
+            Negotiated = now.Negotiated & (TcpNegotiated.Timestamps | TcpNegotiated.Sack | TcpNegotiated.WindowScale),
+            MaximumSegment = (ushort)Math.Clamp(segment, 1, MaximumSegmentClamp),
+            SendScale = (byte)now.SendScale,
+            ReceiveScale = (byte)now.ReceiveScale,
+            Timestamp = timestamp,
+            Window = window,
+        };
+        return Refusal.None;
+    }
+
+    private static Refusal ReadQueue(int fd, RepairSide side, int length, out byte[] content, out uint sequence)
+    {
+        content = [];
+        sequence = 0;
+        int result = TcpRepair.Select(fd, side);
+        result = result < 0 ? result : TcpRepair.GetSequence(fd, out sequence);
+        if (result < 0)
+        {
+            return Refusal.FromKernel($"reading the {side} queue's number", result);
+        }
+
+        if (length == 0)
+        {
+            return Refusal.None;
+        }
+
+        content = GC.AllocateUninitializedArray<byte>(length);
+        long copied = TcpRepair.Peek(fd, content);
+        return copied == length
+            ? Refusal.None
+            : copied < 0 && copied != -Errno.TryAgain
+                ? Refusal.FromKernel($"reading the {side} queue", copied)
+                : new Refusal(RefusalReason.Kernel, $"the {side} queue has {length} bytes and gave {copied}");
+    }
+}

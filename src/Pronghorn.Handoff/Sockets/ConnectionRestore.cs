@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tcp;
+
+namespace Pronghorn.Handoff.Sockets;
+
+/// <summary>
+/// Makes a socket out of an image: first in repair, silent, so that the move can still be given up; then live. The order of steps
+/// is the kernel's: sequence numbers before connect, options before anything is sent.
+/// </summary>
+public static class ConnectionRestore
+{
+    private const uint OptionMaximumSegment = 2; // TCPOPT_MSS and the others of RFC 9293, 7323 and 2018
+    private const uint OptionWindowScale = 3;
+    private const uint OptionSackPermitted = 4;
+    private const uint OptionTimestamps = 8;
+    private const int SmallestPart = 1024;
+    private const int LargestPart = 1 << 20;
+    private const int ShutdownWrite = 1;
+    private const int MessageNoSignal = 0x4000;
+    private const int MessageDontWait = 0x40;
+
+    /// <summary>Makes the socket, in repair: it takes segments and sends none by itself.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="local">The end that it has here, which may not be the one that the peer knows.</param>
+    /// <param name="fd">The socket, the caller's to close; -1 when refused.</param>
+    public static Refusal TryMake(ConnectionImage image, TcpEnd local, out int fd)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        fd = TcpSocket.Open(image.IsIpv6);
+        if (fd < 0)
+        {
+            int result = fd;
+            fd = -1;
+            return Refusal.FromKernel("making a socket", result);
+        }
+
+        Refusal refusal = Fill(fd, image, local);
+        if (!refusal.IsNone)
+        {
+            // In repair, so without a packet; where repair was refused it never was connected.
+            _ = Libc.Close(fd);
+            fd = -1;
+        }
+
+        return refusal;
+    }
+
+    /// <summary>Ends repair: the connection is this node's from now on.</summary>
+    /// <param name="fd">A socket of <see cref="TryMake"/>.</param>
+    /// <param name="image">Its image.</param>
+    public static Refusal GoLive(int fd, ConnectionImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        int left = TcpRepair.Leave(fd);
+        if (left < 0)
+        {
+            return Refusal.FromKernel("leaving repair", left);
+        }
+
+        // What was never sent is sent as if it were written now.
+        ReadOnlySpan<byte> unsent = image.SendQueue.Span[^image.Unsent..];
+        while (unsent.Length > 0)
+        {
+            long written = Libc.Send(fd, unsent, MessageDontWait | MessageNoSignal);
+            if (written < 0)
+            {
+                return Refusal.FromKernel("writing the bytes that were not sent yet", written);
+            }
+
+            unsent = unsent[(int)written..];
+        }
+
+        return image.State == KernelTcpState.FinWait1 && Libc.Shutdown(fd, ShutdownWrite) is int shut and < 0
+            ? Refusal.FromKernel("shutting the sending side", shut)
+            : Refusal.None;
+    }
+
+    private static Refusal Fill(int fd, ConnectionImage image, TcpEnd local)
+    {
+        int entered = TcpRepair.Enter(fd);
+        if (entered < 0)
+        {
+            return Refusal.FromKernel("entering repair", entered);
+        }
+
+        // The peer's FIN has no byte in the queue: it is given to the socket as a segment, later.
+        uint fin = image.State == KernelTcpState.CloseWait ? 1u : 0u;
+        uint received = image.RcvNxt - fin;
+        SocketOptions.MakeRoom(fd, image.SendQueue.Length + SmallestPart, image.ReceiveQueue.Length + SmallestPart);
+        int result;
+        if ((result = TcpSocket.Bind(fd, local, image.IsIpv6)) < 0)
+        {
+            return Refusal.FromKernel($"binding {local}", result);
+        }
+
+        if ((result = SetSequence(fd, RepairSide.Receive, received - (uint)image.ReceiveQueue.Length)) < 0
+            || (result = SetSequence(fd, RepairSide.Send, image.WriteSequence - (uint)image.SendQueue.Length)) < 0)
+        {
+            return Refusal.FromKernel("setting sequence numbers", result);
+        }
+
+        if ((result = TcpSocket.Connect(fd, image.Remote, image.IsIpv6)) < 0)
+        {
+            return Refusal.FromKernel($"connecting {local} to {image.Remote}", result);
+        }
+
+        if ((result = SetOptions(fd, image)) < 0)
+        {
+            return Refusal.FromKernel("setting negotiated options", result);
+        }
+
+        SocketOptions.Restore(fd, image.Options);
+        long filled;
+        if ((filled = FillQueue(fd, RepairSide.Receive, image.ReceiveQueue.Span)) < 0
+            || (filled = FillQueue(fd, RepairSide.Send, image.SendQueue.Span[..^image.Unsent])) < 0)
+        {
+            return Refusal.FromKernel("filling the queues", filled);
+        }
+
+        TcpRepairWindow window = image.Window;
+        window.RcvWup -= fin;
+        window.RcvWnd += fin;
+        if ((result = TcpRepair.SetWindow(fd, window)) < 0 || (result = TcpRepair.Select(fd, RepairSide.None)) < 0)
+        {
+            return Refusal.FromKernel("setting the window", result);
+        }
+
+        return Refusal.None;
+    }
+
+    private static int SetSequence(int fd, RepairSide side, uint sequence)
+    {
+        int result = TcpRepair.Select(fd, side);
+        return result < 0 ? result : TcpRepair.SetSequence(fd, sequence);
+    }
+
+    private static int SetOptions(int fd, ConnectionImage image)
+    {
+        Span<uint> pairs = stackalloc uint[8];
+        int count = 0;
+        Add(pairs, ref count, OptionMaximumSegment, image.MaximumSegment);
+        if ((image.Negotiated & TcpNegotiated.WindowScale) != 0)
+        {
+            Add(pairs, ref count, OptionWindowScale, image.SendScale | ((uint)image.ReceiveScale << 16));
+        }
+
+        if ((image.Negotiated & TcpNegotiated.Sack) != 0)
+        {
+            Add(pairs, ref count, OptionSackPermitted, 0);
+        }
+
+        bool hasTimestamps = (image.Negotiated & TcpNegotiated.Timestamps) != 0;
+        if (hasTimestamps)
+        {
+            Add(pairs, ref count, OptionTimestamps, 0);
+        }
+
+        int result = TcpRepair.SetOptions(fd, pairs[..count]);
+        return result < 0 || !hasTimestamps ? result : TcpRepair.SetTimestamp(fd, image.Timestamp);
+    }
+
+    private static void Add(Span<uint> pairs, ref int count, uint code, uint value)
+    {
+        pairs[count++] = code;
+        pairs[count++] = value;
+    }
+
+    // A large write into a queue can find no memory where smaller ones do.
+    private static long FillQueue(int fd, RepairSide side, ReadOnlySpan<byte> content)
+    {
+        int result = TcpRepair.Select(fd, side);
+        if (result < 0)
+        {
+            return result;
+        }
+
+        int part = LargestPart;
+        while (content.Length > 0)
+        {
+            long written = Libc.Send(fd, content[..Math.Min(part, content.Length)], MessageNoSignal);
+            if (written == -Errno.NoMemory && part > SmallestPart)
+            {
+                part /= 2;
+            }
+            else if (written <= 0)
+            {
+                return written == 0 ? -Errno.NoBuffers : written;
+            }
+            else
+            {
+                content = content[(int)written..];
+            }
+        }
+
+        return 0;
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tcp;
+
+namespace Pronghorn.Handoff.Sockets;
+
+/// <summary>
+/// The socket options that move with a connection (socket(7), tcp(7), ip(7), ipv6(7)). SO_BINDTODEVICE does not: the new owner's
+/// interfaces are its own.
+/// </summary>
+public static class SocketOptions
+{
+    private const int SocketLevel = 1;
+    private const int IpLevel = 0;
+    private const int Ipv6Level = 41;
+    private const int LargestValue = 16;
+
+    // Ids are those of the image's format: a new option gets a new one, and none is used again.
+    private static readonly ImmutableArray<SocketOption> s_options =
+    [
+        new(1, "SO_KEEPALIVE", SocketLevel, 9),
+        new(2, "SO_OOBINLINE", SocketLevel, 10),
+        new(3, "SO_PRIORITY", SocketLevel, 12),
+        new(4, "SO_LINGER", SocketLevel, 13),
+        new(5, "SO_RCVLOWAT", SocketLevel, 18),
+        new(6, "SO_MARK", SocketLevel, 36),
+        new(7, "SO_MAX_PACING_RATE", SocketLevel, 47),
+        new(8, "TCP_NODELAY", TcpRepair.Level, 1),
+        new(9, "TCP_CORK", TcpRepair.Level, 3),
+        new(10, "TCP_KEEPIDLE", TcpRepair.Level, 4),
+        new(11, "TCP_KEEPINTVL", TcpRepair.Level, 5),
+        new(12, "TCP_KEEPCNT", TcpRepair.Level, 6),
+        new(13, "TCP_LINGER2", TcpRepair.Level, 8),
+        new(14, "TCP_USER_TIMEOUT", TcpRepair.Level, 18),
+        new(15, "TCP_NOTSENT_LOWAT", TcpRepair.Level, 25),
+        new(16, "TCP_CONGESTION", TcpRepair.Level, 13),
+        new(17, "IP_TOS", IpLevel, 1),
+        new(18, "IP_TTL", IpLevel, 2),
+        new(19, "IPV6_TCLASS", Ipv6Level, 67),
+        new(20, "IPV6_UNICAST_HOPS", Ipv6Level, 16),
+        new(21, "SO_SNDBUF", SocketLevel, 7),
+        new(22, "SO_RCVBUF", SocketLevel, 8),
+        new(23, "SO_BUF_LOCK", SocketLevel, 72),
+        new(24, "TCP_QUICKACK", TcpRepair.Level, 12),
+        new(25, "SO_BUSY_POLL", SocketLevel, 46),
+    ];
+
+    private const byte SendBuffer = 21;
+    private const byte ReceiveBuffer = 22;
+    private const byte BufferLock = 23;
+    private const int SendBufferForce = 32;
+    private const int ReceiveBufferForce = 33;
+
+    /// <summary>Reads every option that a socket has.</summary>
+    public static ImmutableArray<SavedOption> Save(int fd)
+    {
+        ImmutableArray<SavedOption>.Builder saved = ImmutableArray.CreateBuilder<SavedOption>(s_options.Length);
+        Span<byte> value = stackalloc byte[LargestValue];
+        foreach (SocketOption option in s_options)
+        {
+            // An IPv4 socket has no IPv6 options, and an older kernel not all of the others.
+            int length = Libc.GetSocketOption(fd, option.Level, option.Name, value);
+            if (length > 0)
+            {
+                saved.Add(new SavedOption(option.Id, value[..length].ToArray()));
+            }
+        }
+
+        return saved.DrainToImmutable();
+    }
+
+    /// <summary>
+    /// Sets saved options on a socket. One that this kernel does not know, or that it lacks (a congestion control), is left out.
+    /// </summary>
+    /// <returns>Names of those left out.</returns>
+    public static ImmutableArray<string> Restore(int fd, ImmutableArray<SavedOption> saved)
+    {
+        ImmutableArray<string>.Builder missed = ImmutableArray.CreateBuilder<string>();
+        foreach (SavedOption item in saved)
+        {
+            SocketOption? option = Find(item.Id);
+            int result = option is null ? -Errno.NoProtocolOption : Set(fd, option, item.Value.Span);
+            if (result < 0)
+            {
+                missed.Add(option?.Title ?? "option " + item.Id);
+            }
+        }
+
+        return missed.DrainToImmutable();
+    }
+
+    /// <summary>Gives a socket room for queues of these lengths, whatever the limits of the machine are.</summary>
+    internal static void MakeRoom(int fd, int sendQueue, int receiveQueue)
+    {
+        // The kernel doubles what it is told, for its own structures.
+        Grow(fd, 7, SendBufferForce, sendQueue);
+        Grow(fd, 8, ReceiveBufferForce, receiveQueue);
+    }
+
+    private static void Grow(int fd, int name, int force, int needed)
+    {
+        if (Libc.GetSocketOption(fd, SocketLevel, name, out int bytes, out _) == 0 && bytes < 2 * needed)
+        {
+            _ = Libc.SetSocketOption(fd, SocketLevel, force, needed);
+        }
+    }
+
+    private static int Set(int fd, SocketOption option, ReadOnlySpan<byte> value)
+    {
+        switch (option.Id)
+        {
+            case SendBuffer or ReceiveBuffer:
+                // A buffer that the application did not set grows by itself; the larger of both ends' is kept meanwhile.
+                int bytes = value.Length == sizeof(int) ? MemoryMarshal.Read<int>(value) : 0;
+                if (Libc.GetSocketOption(fd, SocketLevel, option.Name, out int have, out _) == 0 && have < bytes)
+                {
+                    int force = option.Id == SendBuffer ? SendBufferForce : ReceiveBufferForce;
+                    return Libc.SetSocketOption(fd, SocketLevel, force, bytes / 2);
+                }
+
+                return 0;
+            case BufferLock:
+                return Libc.SetSocketOption(fd, SocketLevel, option.Name, value);
+            default:
+                return Libc.SetSocketOption(fd, option.Level, option.Name, value);
+        }
+    }
+
+    private static SocketOption? Find(byte id)
+    {
+        foreach (SocketOption option in s_options)
+        {
+            if (option.Id == id)
+            {
+                return option;
+            }
+        }
+
+        return null;
+    }
+
+    private sealed record SocketOption(byte Id, string Title, int Level, int Name);
+}

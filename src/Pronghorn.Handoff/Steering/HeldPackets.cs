@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Threading;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tap;
+
+namespace Pronghorn.Handoff.Steering;
+
+/// <summary>
+/// Holds the packets of connections that are being moved, in the order in which they came, and gives them back afterwards. They go
+/// through the same program again, which by then knows where they belong: at the new owner, or here after all.
+/// </summary>
+/// <remarks>
+/// One queue for all connections: frames of one that is still held come round again, which costs two copies. All methods may be
+/// called by any thread.
+/// </remarks>
+public sealed class HeldPackets : IDisposable
+{
+    private const int HeaderLength = 14;
+    private const int PollInput = 1;
+    private const int StopPollMilliseconds = 100;
+
+    // What the program writes into the Ethernet source of frames that it puts aside.
+    private static ReadOnlySpan<byte> Mark => [0x02, 0x50];
+
+    private readonly TapDevice _device;
+    private readonly Lock _lock = new();
+    private readonly Queue<byte[]> _frames = new();
+    private readonly byte[] _buffer = new byte[TapDevice.LargestFrame];
+    private readonly long _limit;
+    private readonly Thread _reader;
+    private long _bytes;
+    private volatile bool _stopped;
+
+    /// <summary>Starts to read.</summary>
+    /// <param name="device">The device; this disposes of it.</param>
+    /// <param name="limitBytes">Most bytes of frames that wait at once; beyond that the newest are dropped and counted.</param>
+    public HeldPackets(TapDevice device, long limitBytes)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        _device = device;
+        _limit = limitBytes;
+        _reader = new Thread(ReadUntilStopped) { IsBackground = true, Name = "handoff-hold" };
+        _reader.Start();
+    }
+
+    /// <summary>Bytes that wait now.</summary>
+    public long Bytes
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _bytes;
+            }
+        }
+    }
+
+    /// <summary>Frames dropped because too many waited.</summary>
+    public long Dropped { get; private set; }
+
+    /// <summary>Gives everything that waits back to the programs.</summary>
+    public void Replay()
+    {
+        lock (_lock)
+        {
+            // What the device still has came before what is given back now could come round again.
+            Drain();
+            for (int left = _frames.Count; left > 0; left--)
+            {
+                byte[] frame = _frames.Dequeue();
+                _bytes -= frame.Length;
+                _ = _device.Write(frame);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _stopped = true;
+        _reader.Join();
+        _device.Dispose();
+    }
+
+    private void ReadUntilStopped()
+    {
+        Span<PollDescriptor> wait = [new PollDescriptor { Descriptor = _device.FileDescriptor, Events = PollInput }];
+        while (!_stopped)
+        {
+            if (Libc.Poll(wait, StopPollMilliseconds) > 0)
+            {
+                lock (_lock)
+                {
+                    Drain();
+                }
+            }
+        }
+    }
+
+    private void Drain()
+    {
+        int length;
+        while ((length = _device.Read(_buffer)) > 0)
+        {
+            if (length < HeaderLength || !_buffer.AsSpan(6, Mark.Length).SequenceEqual(Mark))
+            {
+                continue; // The kernel's own, as IPv6 has for every interface.
+            }
+
+            if (_bytes + length > _limit)
+            {
+                Dropped++;
+                continue;
+            }
+
+            _frames.Enqueue(_buffer.AsSpan(0, length).ToArray());
+            _bytes += length;
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Handoff.Steering;
+
+// These mirror bpf/common/handoff_maps.h.
+
+/// <summary>An address as the maps hold it: 16 octets in network order, IPv4 mapped.</summary>
+[InlineArray(IpAddress.Ipv6Length)]
+internal struct MapAddress
+{
+    private byte _first;
+
+    internal static MapAddress From(IpAddress address)
+    {
+        MapAddress made = default;
+        address.WriteIpv6(made);
+        return made;
+    }
+
+    internal readonly IpAddress ToAddress()
+    {
+        ReadOnlySpan<byte> bytes = this;
+        return IpAddress.ReadIpv6(bytes);
+    }
+}
+
+/// <summary>struct handoff_connection.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ConnectionKey
+{
+    internal MapAddress Remote;
+    internal MapAddress Local;
+    internal ushort RemotePort;
+    internal ushort LocalPort;
+
+    internal static ConnectionKey Create(TcpEnd local, TcpEnd remote) => new()
+    {
+        Remote = MapAddress.From(remote.Address),
+        Local = MapAddress.From(local.Address),
+        RemotePort = BinaryPrimitives.ReverseEndianness(remote.Port),
+        LocalPort = BinaryPrimitives.ReverseEndianness(local.Port),
+    };
+
+    internal readonly TcpEnd LocalEnd => new(Local.ToAddress(), BinaryPrimitives.ReverseEndianness(LocalPort));
+
+    internal readonly TcpEnd RemoteEnd => new(Remote.ToAddress(), BinaryPrimitives.ReverseEndianness(RemotePort));
+}
+
+/// <summary>enum handoff_mode.</summary>
+public enum SteeringMode : uint
+{
+    /// <summary>Packets of the peer wait; nothing leaves.</summary>
+    Hold = 1,
+
+    /// <summary>Packets of the peer go to the new owner.</summary>
+    Redirect = 2,
+
+    /// <summary>The connection has ended at the new owner.</summary>
+    Tombstone = 3,
+}
+
+/// <summary>struct handoff_inbound.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct InboundEntry
+{
+    internal SteeringMode Mode;
+    internal uint Epoch;
+    internal MapAddress Target;
+    internal ushort TargetPort;
+    internal ushort Seen;
+    internal uint Interface;
+    internal ulong LastSeen;
+    internal ulong Packets;
+    internal ulong Bytes;
+}
+
+/// <summary>struct handoff_outbound.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct OutboundEntry
+{
+    internal MapAddress Source;
+    internal ushort SourcePort;
+    internal ushort Reserved;
+    internal uint Epoch;
+    internal ulong Packets;
+    internal ulong Bytes;
+}
+
+/// <summary>enum handoff_counter: packets, since the programs were loaded first.</summary>
+public enum SteeringCounter
+{
+    /// <summary>Held during a move.</summary>
+    Held,
+
+    /// <summary>Sent on to a new owner.</summary>
+    Redirected,
+
+    /// <summary>Sent under the first owner's address.</summary>
+    Translated,
+
+    /// <summary>Held, and given to this node after all.</summary>
+    Returned,
+
+    /// <summary>Dropped: cannot be rewritten.</summary>
+    DropMalformed,
+
+    /// <summary>Dropped: its hop limit is used up.</summary>
+    DropHopLimit,
+
+    /// <summary>Dropped: late for a connection that has ended.</summary>
+    DropTombstone,
+
+    /// <summary>Dropped: this node's own, for a connection that it gave away.</summary>
+    DropOwn,
+
+    /// <summary>Dropped: to be held, and no daemon is there to hold it.</summary>
+    DropNoHold,
+
+    /// <summary>ICMP errors translated.</summary>
+    ErrorsTranslated,
+
+    /// <summary>How many there are.</summary>
+    Count,
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using Pronghorn.Linux.Interop;
+
+namespace Pronghorn.Linux.Tcp;
+
+/// <summary>Calls on TCP sockets that are known by their descriptor alone. Each returns 0 or more, or a negative error number.</summary>
+public static class TcpSocket
+{
+    private const int Stream = 1; // SOCK_STREAM
+
+    /// <summary>A new socket that does not block and is not inherited.</summary>
+    public static int Open(bool isIpv6) => Libc.Socket(
+        isIpv6 ? Constants.AddressFamilyInet6 : Constants.AddressFamilyInet,
+        Stream | Constants.SocketCloseOnExec | Constants.SocketNonBlocking,
+        0);
+
+    /// <summary>Binds it.</summary>
+    public static int Bind(int fd, TcpEnd end, bool isIpv6)
+    {
+        InternetAddress address = InternetAddress.Create(end, isIpv6);
+        return isIpv6 ? Libc.Bind(fd, address) : Libc.Bind(fd, Ipv4Part(address));
+    }
+
+    /// <summary>Connects it; in repair without a packet.</summary>
+    public static int Connect(int fd, TcpEnd end, bool isIpv6)
+    {
+        InternetAddress address = InternetAddress.Create(end, isIpv6);
+        return isIpv6 ? Libc.Connect(fd, address) : Libc.Connect(fd, Ipv4Part(address));
+    }
+
+    /// <summary>Its own end.</summary>
+    /// <param name="fd">The socket.</param>
+    /// <param name="end">Address and port.</param>
+    /// <param name="isIpv6">Whether it is of AF_INET6, whatever its addresses are.</param>
+    public static int GetLocal(int fd, out TcpEnd end, out bool isIpv6)
+    {
+        int result = Libc.GetSocketName(fd, out InternetAddress address);
+        isIpv6 = address[0] == Constants.AddressFamilyInet6 || address[1] == Constants.AddressFamilyInet6;
+        return Finish(result, address, out end);
+    }
+
+    /// <summary>The other end.</summary>
+    public static int GetRemote(int fd, out TcpEnd end)
+    {
+        int result = Libc.GetPeerName(fd, out InternetAddress address);
+        return Finish(result, address, out end);
+    }
+
+    private static int Finish(int result, in InternetAddress address, out TcpEnd end)
+    {
+        end = default;
+        if (result < 0)
+        {
+            return result;
+        }
+
+        return address.TryGetEnd(out end) ? 0 : -Errno.Invalid;
+    }
+
+    private static (ulong, ulong) Ipv4Part(in InternetAddress address)
+    {
+        ReadOnlySpan<byte> bytes = address;
+        return (BitConverter.ToUInt64(bytes), BitConverter.ToUInt64(bytes[8..]));
+    }
+}

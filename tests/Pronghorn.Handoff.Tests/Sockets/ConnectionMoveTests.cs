@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Linq;
+using System.Net;
+using System.Net.Sockets;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Lab;
+using Pronghorn.Linux.Tcp;
+using Xunit;
+
+namespace Pronghorn.Handoff.Tests.Sockets;
+
+/// <summary>A connection leaves its socket and goes on in another, on one host and without steering: nothing is in flight.</summary>
+public sealed class ConnectionMoveTests : IDisposable
+{
+    private readonly NetworkNamespace _host = NetworkNamespace.Create(LabCleanup.CreatePrefix() + "-move");
+
+    public void Dispose() => _host.Dispose();
+
+    [Theory]
+    [InlineData("127.0.0.1", false)]
+    [InlineData("::1", false)]
+    [InlineData("127.0.0.1", true)]
+    public void HalfReadRequestAndOptions_Moved_GoOn(string address, bool isMapped) => NamespaceThread.Run(_host, () =>
+    {
+        using var pair = new Pair(address, isMapped);
+        pair.Server.NoDelay = true;
+        pair.Server.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        pair.Server.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 33);
+        pair.Client.Send("GET /one"u8);
+        byte[] buffer = new byte[100];
+        Assert.Equal(4, pair.Server.Receive(buffer, 0, 4, SocketFlags.None));
+
+        ConnectionImage image = pair.Take();
+        Assert.Equal("/one"u8.ToArray(), image.ReceiveQueue.ToArray());
+        using Socket moved = pair.Move(image);
+
+        Assert.Equal(4, moved.Receive(buffer));
+        Assert.Equal("/one"u8.ToArray(), buffer[..4]);
+        Assert.True(moved.NoDelay);
+        Assert.Equal(1, moved.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive));
+        Assert.Equal(33, moved.GetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime));
+        AssertTalks(pair.Client, moved);
+    });
+
+    [Fact]
+    public void UnsentAndUnacknowledgedBytes_Moved_ArriveOnceAndInOrder() => NamespaceThread.Run(_host, () =>
+    {
+        using var pair = new Pair("127.0.0.1");
+        pair.Client.ReceiveBufferSize = 4096;
+        byte[] all = [.. Enumerable.Range(0, 3_000_000).Select(i => (byte)(i * 7))];
+        pair.Server.Blocking = false;
+        int written = 0;
+        while (pair.Server.Poll(0, SelectMode.SelectWrite) && written < all.Length)
+        {
+            written += pair.Server.Send(all.AsSpan(written), SocketFlags.None, out _);
+        }
+
+        ConnectionImage image = pair.Take();
+        Assert.InRange(image.Unsent, 1, image.SendQueue.Length);
+        Socket moved = pair.Move(image);
+        byte[] received = new byte[written];
+        int count = 0;
+        while (count < written)
+        {
+            count += pair.Client.Receive(received.AsSpan(count));
+        }
+
+        Assert.Equal(all[..written], received);
+        AssertTalks(pair.Client, moved);
+        moved.Dispose();
+    });
+
+    [Fact]
+    public void PeerStillOpenAndOursShutWithBytesQueued_Moved_EndsWithAllBytes() => NamespaceThread.Run(_host, () =>
+    {
+        using var pair = new Pair("127.0.0.1");
+        pair.Client.ReceiveBufferSize = 4096;
+        byte[] all = new byte[1_000_000];
+        new Random(1).NextBytes(all);
+        pair.Server.Blocking = false;
+        int written = pair.Server.Send(all);
+        pair.Server.Shutdown(SocketShutdown.Send);
+
+        ConnectionImage image = pair.Take();
+        Assert.Equal(KernelTcpState.FinWait1, image.State);
+        using Socket moved = pair.Move(image);
+        byte[] received = new byte[written];
+        int count = 0;
+        while (count < written)
+        {
+            count += pair.Client.Receive(received.AsSpan(count));
+        }
+
+        Assert.Equal(all[..written], received);
+        Assert.Equal(0, pair.Client.Receive(received));
+    });
+
+    [Fact]
+    public void GivenBack_Connection_WorksInItsSocket() => NamespaceThread.Run(_host, () =>
+    {
+        using var pair = new Pair("127.0.0.1");
+        pair.Client.Send("x"u8);
+        Assert.True(pair.Server.Poll(5_000_000, SelectMode.SelectRead));
+        Assert.True(ConnectionCapture.TryTake(pair.ServerDescriptor, out ConnectionImage? image).IsNone);
+        Assert.NotNull(image);
+
+        ConnectionCapture.GiveBack(pair.ServerDescriptor);
+
+        Assert.Equal(1, pair.Server.Receive(new byte[10]));
+        AssertTalks(pair.Client, pair.Server);
+    });
+
+    [Fact]
+    public void EndTaken_Restore_IsRefusedAsThat() => NamespaceThread.Run(_host, () =>
+    {
+        using var pair = new Pair("127.0.0.1");
+        Assert.True(ConnectionCapture.TryTake(pair.ServerDescriptor, out ConnectionImage? image).IsNone);
+
+        Refusal refusal = ConnectionRestore.TryMake(image!, image!.Local, out int fd);
+
+        Assert.Equal(RefusalReason.EndTaken, refusal.Reason);
+        Assert.Equal(-1, fd);
+        ConnectionCapture.GiveBack(pair.ServerDescriptor);
+        AssertTalks(pair.Client, pair.Server);
+    });
+
+    [Fact]
+    public void ListenerAndStrangers_Examined_AreRefused() => NamespaceThread.Run(_host, () =>
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var datagrams = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+
+        Assert.Equal(RefusalReason.State, ConnectionCapture.TryTake((int)listener.Handle, out _).Reason);
+        Assert.Equal(RefusalReason.NotAConnection, ConnectionCapture.TryTake((int)datagrams.Handle, out _).Reason);
+        Assert.Equal(RefusalReason.NotAConnection, ConnectionCapture.TryTake(-1, out _).Reason);
+    });
+
+    private static void AssertTalks(Socket client, Socket server)
+    {
+        byte[] buffer = new byte[100];
+        client.ReceiveTimeout = 5000;
+        server.Blocking = true;
+        server.ReceiveTimeout = 5000;
+        server.Send("answer"u8);
+        Assert.Equal(6, client.Receive(buffer));
+        client.Send("again"u8);
+        Assert.Equal(5, server.Receive(buffer));
+    }
+
+    private sealed class Pair : IDisposable
+    {
+        public Pair(string address, bool isMapped = false)
+        {
+            var end = new IPEndPoint(isMapped ? IPAddress.IPv6Any : IPAddress.Parse(address), 0);
+            using var listener = new Socket(end.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            if (isMapped)
+            {
+                listener.DualMode = true;
+            }
+
+            listener.Bind(end);
+            listener.Listen();
+            Client = new Socket(IPAddress.Parse(address).AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            Client.Connect(IPAddress.Parse(address), ((IPEndPoint)listener.LocalEndPoint!).Port);
+            Server = listener.Accept();
+        }
+
+        public Socket Client { get; }
+
+        public Socket Server { get; }
+
+        public int ServerDescriptor => (int)Server.Handle;
+
+        public ConnectionImage Take()
+        {
+            Refusal refusal = ConnectionCapture.TryTake(ServerDescriptor, out ConnectionImage? image);
+            Assert.True(refusal.IsNone, refusal.ToString());
+            return image!;
+        }
+
+        public Socket Move(ConnectionImage image)
+        {
+            // In repair: without a packet.
+            Server.Close();
+            Refusal refusal = ConnectionRestore.TryMake(image, image.Local, out int fd);
+            Assert.True(refusal.IsNone, refusal.ToString());
+            refusal = ConnectionRestore.GoLive(fd, image);
+            Assert.True(refusal.IsNone, refusal.ToString());
+            return new Socket(new SafeSocketHandle(fd, ownsHandle: true)) { Blocking = true };
+        }
+
+        public void Dispose()
+        {
+            Client.Dispose();
+            Server.Dispose();
+        }
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Net;
+using System.Net.Sockets;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
+using Pronghorn.Lab;
+using Pronghorn.Linux.Tcp;
+using Xunit;
+
+namespace Pronghorn.Handoff.Tests.Steering;
+
+/// <summary>A connection moves between nodes, by the steps alone and without the daemons' protocol.</summary>
+public sealed class SteeringTests(HandoffWorld world) : IClassFixture<HandoffWorld>
+{
+    private static ushort s_port = 9000;
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ClientSendsWhileItMoves_NothingIsLost(bool isIpv6)
+    {
+        ushort port = s_port++;
+        (HandoffWorld.Node a, HandoffWorld.Node b) = (world.Nodes[0], world.Nodes[1]);
+        using Socket listener = a.Listen(isIpv6, port);
+        using Socket client = Connect(a, isIpv6, port);
+        using Socket server = listener.Accept();
+        client.Send("first"u8);
+        Assert.Equal("first"u8.ToArray(), await ReceiveAsync(server, 5));
+
+        TcpEnd local = a.End(isIpv6, port);
+        Assert.Equal(0, TcpSocket.GetRemote((int)server.Handle, out TcpEnd remote));
+        Assert.Equal(0, a.Layer.Hold(local, remote, epoch: 1));
+        Assert.True(ConnectionCapture.TryTake((int)server.Handle, out ConnectionImage? image).IsNone);
+        client.Send("during"u8);
+        TcpEnd there = b.End(isIpv6, port);
+        int fd = -1;
+        Refusal made = NamespaceThread.Run(b.Place, () => ConnectionRestore.TryMake(image!, there, out fd));
+        Assert.True(made.IsNone, made.ToString());
+        Assert.Equal(0, b.Layer.Translate(there, remote, local, epoch: 1));
+        Assert.Equal(0, a.Layer.Redirect(local, remote, there, a.InterfaceIndex, epoch: 1));
+        a.Hold.Replay();
+        server.Close();
+        Assert.True(ConnectionRestore.GoLive(fd, image!).IsNone);
+        using var moved = new Socket(new SafeSocketHandle(fd, ownsHandle: true)) { Blocking = true };
+
+        Assert.Equal("during"u8.ToArray(), await ReceiveAsync(moved, 6));
+        byte[] large = new byte[2_000_000];
+        new Random(port).NextBytes(large);
+        Task<byte[]> down = ReceiveAsync(client, large.Length);
+        Task<byte[]> up = ReceiveAsync(moved, large.Length);
+        await Task.WhenAll(SendAsync(moved, large), SendAsync(client, large));
+        Assert.Equal(large, await down);
+        Assert.Equal(large, await up);
+        client.Shutdown(SocketShutdown.Send);
+        Assert.Equal(0, await moved.ReceiveAsync(new byte[1]));
+        moved.Close();
+        Assert.Equal(0, await client.ReceiveAsync(new byte[1]));
+        a.Layer.Forget(local, remote);
+        b.Layer.ForgetTranslation(there, remote);
+        Assert.Equal((0, 0), a.Layer.CountEntries());
+        Assert.Equal((0, 0), b.Layer.CountEntries());
+        Assert.True(a.Layer.Read(SteeringCounter.Held) > 0);
+        AssertNothingDropped(a);
+        AssertNothingDropped(b);
+    }
+
+    [Fact]
+    public async Task MoveIsGivenUp_WhatWasHeldArrivesAndTheConnectionGoesOn()
+    {
+        ushort port = s_port++;
+        HandoffWorld.Node a = world.Nodes[0];
+        using Socket listener = a.Listen(false, port);
+        using Socket client = Connect(a, false, port);
+        using Socket server = listener.Accept();
+        TcpEnd local = a.End(false, port);
+        Assert.Equal(0, TcpSocket.GetRemote((int)server.Handle, out TcpEnd remote));
+        Assert.Equal(0, a.Layer.Hold(local, remote, epoch: 1));
+        Assert.True(ConnectionCapture.TryTake((int)server.Handle, out _).IsNone);
+        client.Send("during"u8);
+
+        ConnectionCapture.GiveBack((int)server.Handle);
+        Assert.Equal(0, a.Layer.Forget(local, remote));
+        a.Hold.Replay();
+
+        Assert.Equal("during"u8.ToArray(), await ReceiveAsync(server, 6));
+        server.Send("answer"u8);
+        Assert.Equal("answer"u8.ToArray(), await ReceiveAsync(client, 6));
+        AssertNothingDropped(a);
+    }
+
+    private static void AssertNothingDropped(HandoffWorld.Node node)
+    {
+        Assert.Equal(0, node.Hold.Dropped);
+        foreach (SteeringCounter counter in (SteeringCounter[])[
+            SteeringCounter.DropMalformed, SteeringCounter.DropHopLimit, SteeringCounter.DropTombstone, SteeringCounter.DropNoHold])
+        {
+            Assert.Equal(0u, node.Layer.Read(counter));
+        }
+    }
+
+    private Socket Connect(HandoffWorld.Node to, bool isIpv6, int port) => NamespaceThread.Run(world.Client, () =>
+    {
+        var client = new Socket(isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
+        {
+            NoDelay = true,
+        };
+        client.Connect(IPAddress.Parse(to.Address(isIpv6)), port);
+        return client;
+    });
+
+    private static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            bytes = bytes[await socket.SendAsync(bytes)..];
+        }
+    }
+
+    private static async Task<byte[]> ReceiveAsync(Socket socket, int length)
+    {
+        byte[] bytes = new byte[length];
+        int count = 0;
+        while (count < length)
+        {
+            int received = await socket.ReceiveAsync(bytes.AsMemory(count)).AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+            Assert.True(received > 0, $"the end after {count} bytes");
+            count += received;
+        }
+
+        return bytes;
+    }
+}
