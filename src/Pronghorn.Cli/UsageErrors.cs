@@ -59,7 +59,10 @@ internal static class UsageErrors
             return message;
         }
 
-        string kind = message[type..].Contains("Int", StringComparison.Ordinal) ? "a whole number, or too large" : "a number";
-        return string.Concat(message.AsSpan(0, type), ": it is not ", kind);
+        string name = message[type..];
+        string kind = name.Contains("System.Int", StringComparison.Ordinal) || name.Contains("System.UInt", StringComparison.Ordinal)
+            ? "it is not a whole number, or too large"
+            : name.Contains("System.", StringComparison.Ordinal) ? "it is not a number" : "it is none of the words that its help names";
+        return string.Concat(message.AsSpan(0, type), ": ", kind);
     }
 }

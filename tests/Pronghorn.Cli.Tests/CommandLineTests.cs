@@ -58,6 +58,7 @@ public sealed class CommandLineTests
     [InlineData("lb", "explain", "--bogus")]
     [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80")]
     [InlineData("lb", "explain", "nonsense", "--manifests", "/")]
+    [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80", "--node", "x")]
     [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80", "--manifests", "/", "--kubeconfig", "x")]
     [InlineData("lb", "explain", "10.0.0.2", "-", "--manifests", "/")]
     [InlineData("lb", "explain", "10.0.0.2 -> 172.30.0.41:80", "--cases", "x.jsonl")]
@@ -96,6 +97,8 @@ public sealed class CommandLineTests
     [InlineData("there is no option '--bogus' here, and a command is missing: redis, services", "bench", "--bogus")]
     [InlineData("Cannot parse argument 'abc' for command 'stat': it is not a whole number", "stat", "abc")]
     [InlineData("Cannot parse argument 'x' for option '--pid': it is not a whole number", "ss", "--pid", "x")]
+    [InlineData("Cannot parse argument 'x' for option '--xdp': it is none of the words", "lb", "enable", "--xdp", "x")]
+    [InlineData("--wait: seconds cannot be negative", "lb", "enable", "--wait", "-5")]
     [InlineData("Cannot parse argument 'x' for option '--seconds': it is not a number", "bench", "redis", "--seconds", "x")]
     public void WrongUsage_Described_IsOneLineForItsUser(string expected, params string[] arguments) =>
         Assert.StartsWith(expected, Assert.Single(UsageErrors.Describe(Program.CreateRoot().Parse(arguments))), StringComparison.Ordinal);

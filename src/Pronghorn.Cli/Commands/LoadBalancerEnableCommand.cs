@@ -30,6 +30,13 @@ internal static class LoadBalancerEnableCommand
         Option<bool> json = new("--json") { Description = "Print one JSON document and nothing else." };
         Command command = new("enable", "Serve the cluster's services on this node, in place of kube-proxy.") { foreground, wait, json };
         options.AddTo(command);
+        wait.Validators.Add(static given =>
+        {
+            if (given.GetValueOrDefault<int>() < 0)
+            {
+                given.AddError("--wait: seconds cannot be negative");
+            }
+        });
         command.SetAction(result => Guard(() =>
         {
             DaemonOptions daemon = options.Read(result);
@@ -95,6 +102,12 @@ internal static class LoadBalancerEnableCommand
             {
                 throw new CommandException(
                     $"it is enabled already: process {running.ProcessId} serves the instance '{running.Instance}' from {running.Source}");
+            }
+
+            if (paths.FindHolder() is { } holder)
+            {
+                throw new CommandException(
+                    $"a daemon of the instance '{options.Instance}' is starting or ending: process {holder} holds {paths.LockFile}");
             }
         }
 

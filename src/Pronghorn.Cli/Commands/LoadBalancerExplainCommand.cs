@@ -5,6 +5,7 @@ using System.CommandLine;
 using System.IO;
 using System.Linq;
 using System.Text.Json;
+using System.Threading.Tasks;
 using Pronghorn.Cli.Services;
 using Pronghorn.LoadBalancer.Daemon;
 using Pronghorn.LoadBalancer.Explain;
@@ -53,7 +54,10 @@ internal static class LoadBalancerExplainCommand
             Flow wanted = ReadFlow(words);
             if (result.GetValue(manifests) is null && result.GetValue(kubeconfig) is null)
             {
-                return Show(AskDaemon(wanted, result.GetValue(DaemonCommandOptions.Instance)!), result.GetValue(json));
+                return node.FindGiven(result) is { } given
+                    ? throw Usage($"{given} is for --manifests or --kubeconfig: a running daemon explains for the node that it is on")
+                    : LoadBalancerEnableCommand.Guard(() => Task.FromResult(
+                        Show(AskDaemon(wanted, result.GetValue(DaemonCommandOptions.Instance)!), result.GetValue(json))));
             }
 
             ExplainedCluster cluster = (result.GetValue(manifests), result.GetValue(kubeconfig)) switch

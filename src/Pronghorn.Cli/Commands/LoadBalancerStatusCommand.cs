@@ -57,9 +57,12 @@ internal static class LoadBalancerStatusCommand
 
     private static async Task<string> AskAsync(string instance, string document)
     {
-        using var client = new ControlClient(new RuntimePaths(instance));
+        var paths = new RuntimePaths(instance);
+        using var client = new ControlClient(paths);
         return await client.GetAsync(document, CancellationToken.None)
-            ?? throw new CommandException($"no daemon of the instance '{instance}' is running; start one with: pronghorn lb enable");
+            ?? throw new CommandException(paths.FindHolder() is { } holder
+                ? $"the daemon of the instance '{instance}' (process {holder}) is starting or ending, and does not answer yet"
+                : $"no daemon of the instance '{instance}' is running; start one with: pronghorn lb enable");
     }
 
     private static void Show(DaemonStatus status)
@@ -108,5 +111,9 @@ internal static class LoadBalancerStatusCommand
         }
 
         Terminal.Result(table);
+        foreach (string problem in ports.SelectMany(port => port.Problems).Distinct())
+        {
+            Terminal.Result($"problem  {problem}");
+        }
     }
 }

@@ -46,7 +46,7 @@ internal sealed class DaemonCommandOptions
 
     private readonly Option<XdpChoice> _xdp = new("--xdp")
     {
-        Description = "Take packets of --interface by XDP: automatic, native, generic or off (tc alone).",
+        Description = "Take packets of --interface by XDP: automatic, native or off (tc alone).",
     };
 
     private readonly Option<string[]> _pods = Many("--pod-cidr", "Range of the cluster's pods, as 10.0.0.0/8.");

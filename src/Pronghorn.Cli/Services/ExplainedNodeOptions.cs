@@ -37,6 +37,13 @@ internal sealed class ExplainedNodeOptions
         command.Add(_masqueradeAll);
     }
 
+    /// <summary>The first of these options that the command line has; null if it has none.</summary>
+    internal string? FindGiven(ParseResult result)
+    {
+        Option[] options = [_name, _zone, _addresses, _pods, _nodePorts, _masqueradeAll];
+        return options.FirstOrDefault(option => result.GetResult(option) is { Implicit: false })?.Name;
+    }
+
     internal NodeFacts Read(ParseResult result)
     {
         string[] addresses = result.GetValue(_addresses) ?? [];

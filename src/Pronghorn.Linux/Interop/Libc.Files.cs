@@ -65,15 +65,6 @@ public static unsafe partial class Libc
         }
     }
 
-    /// <summary>open(2) of a file that exists. The path is zero-terminated.</summary>
-    internal static int Open(ReadOnlySpan<byte> path, int flags)
-    {
-        fixed (byte* pointer = path)
-        {
-            return Result(OpenNative(pointer, flags, 0));
-        }
-    }
-
     [LibraryImport(Library, EntryPoint = "close")]
     private static partial int CloseNative(int fd);
 

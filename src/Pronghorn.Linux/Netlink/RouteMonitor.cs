@@ -25,6 +25,7 @@ public sealed unsafe class RouteMonitor : IDisposable
     private const uint GroupNeighbor = 4;
     private const uint GroupIpv4Address = 0x10;
     private const uint GroupIpv4Route = 0x40;
+    private const uint GroupIpv6Address = 0x100;
     private const ushort NewNeighbor = 28;
     private const byte NeighborUse = 1;
 
@@ -61,8 +62,12 @@ public sealed unsafe class RouteMonitor : IDisposable
     public ref readonly RouteMonitorStatistics Statistics => ref _statistics;
 
     /// <summary>Opens a monitor in the calling thread's network namespace. The snapshot begins with the first read.</summary>
+    /// <param name="monitor">The monitor on success, null otherwise.</param>
+    /// <param name="announcesIpv6Addresses">
+    /// Whether changes of IPv6 addresses are told too. They are in no snapshot: for whom it is enough to know that there was one.
+    /// </param>
     /// <returns>0 or the negative error number.</returns>
-    public static int Open(out RouteMonitor? monitor)
+    public static int Open(out RouteMonitor? monitor, bool announcesIpv6Addresses = false)
     {
         monitor = null;
         int fd = Libc.Socket(
@@ -79,7 +84,7 @@ public sealed unsafe class RouteMonitor : IDisposable
         var address = new NetlinkAddress
         {
             Family = Constants.AddressFamilyNetlink,
-            Groups = GroupLink | GroupNeighbor | GroupIpv4Address | GroupIpv4Route,
+            Groups = GroupLink | GroupNeighbor | GroupIpv4Address | GroupIpv4Route | (announcesIpv6Addresses ? GroupIpv6Address : 0),
         };
         int result = Libc.Bind(fd, address);
         if (result < 0)

@@ -54,7 +54,7 @@ public sealed unsafe class TapDevice : IDisposable
             return -Errno.Invalid;
         }
 
-        int descriptor = Libc.Open("/dev/net/tun\0"u8, ReadWrite | Constants.SocketCloseOnExec | Constants.SocketNonBlocking);
+        int descriptor = Libc.Open("/dev/net/tun\0"u8, ReadWrite | Constants.SocketCloseOnExec | Constants.SocketNonBlocking, 0);
         if (descriptor < 0)
         {
             return descriptor;

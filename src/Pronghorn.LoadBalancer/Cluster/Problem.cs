@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+
 namespace Pronghorn.LoadBalancer.Cluster;
 
 /// <summary>Something wrong in what came from outside. The rest goes on working.</summary>
@@ -16,4 +19,16 @@ public interface IProblemSink
 {
     /// <summary>Takes one. May be called from any thread.</summary>
     void Report(Problem problem);
+
+    /// <summary>Takes all that is wrong now in a part of what comes from outside, in place of what was before.</summary>
+    /// <param name="scope">The part: a file, a resource of the API server, an interface.</param>
+    /// <param name="problems">What is wrong; none if nothing is any more.</param>
+    void Replace(string scope, IReadOnlyCollection<Problem> problems)
+    {
+        ArgumentNullException.ThrowIfNull(problems);
+        foreach (Problem problem in problems)
+        {
+            Report(problem);
+        }
+    }
 }

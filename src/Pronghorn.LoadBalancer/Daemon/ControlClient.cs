@@ -12,11 +12,13 @@ namespace Pronghorn.LoadBalancer.Daemon;
 public sealed class ControlClient : IDisposable
 {
     private readonly HttpClient _client;
+    private readonly string _path;
 
     /// <summary>Names the daemon; connects with the first question.</summary>
     public ControlClient(RuntimePaths paths)
     {
         ArgumentNullException.ThrowIfNull(paths);
+        _path = paths.ControlSocket;
         var handler = new SocketsHttpHandler
         {
             ConnectCallback = async (_, cancellation) =>
@@ -54,7 +56,9 @@ public sealed class ControlClient : IDisposable
         }
         catch (HttpRequestException failure)
         {
-            throw new IOException(failure.Message, failure);
+            string reason = failure.InnerException is SocketException { SocketErrorCode: SocketError.AccessDenied }
+                ? "only root may ask the daemon" : failure.Message;
+            throw new IOException($"{_path}: {reason}", failure);
         }
     }
 

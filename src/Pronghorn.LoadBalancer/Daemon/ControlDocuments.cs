@@ -116,6 +116,9 @@ public sealed record ListedPort
 
     /// <summary>Bytes of them.</summary>
     public required ulong Bytes { get; init; }
+
+    /// <summary>What is wrong with the service: it may not be served, or only in part.</summary>
+    public required string[] Problems { get; init; }
 }
 
 /// <summary>A frontend in the list.</summary>

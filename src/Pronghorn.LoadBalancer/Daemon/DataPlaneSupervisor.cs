@@ -23,7 +23,8 @@ internal sealed class DataPlaneSupervisor : IDisposable
     private readonly IProblemSink _problems;
     private readonly SocketLayer _sockets;
     private readonly PacketLayer _packets;
-    private readonly HashSet<string> _noticed = [];
+    private string _cgroup = "";
+    private volatile bool _isAttached;
 
     public DataPlaneSupervisor(DaemonOptions options, PinLayout pins, IProblemSink problems)
     {
@@ -54,9 +55,10 @@ internal sealed class DataPlaneSupervisor : IDisposable
     public void Start()
     {
         CheckSizes();
-        string cgroup = _options.Cgroup ?? SocketLayer.FindCgroupRoot()
+        _cgroup = _options.Cgroup ?? SocketLayer.FindCgroupRoot()
             ?? throw new IOException("no cgroup v2 is mounted: mount -t cgroup2 none /sys/fs/cgroup, or name one with --cgroup");
-        _sockets.Start(cgroup, _options.Maps);
+        _sockets.Start(_cgroup, _options.Maps);
+        _isAttached = true;
         if (HasPackets)
         {
             var options = new PacketLayerOptions
@@ -75,10 +77,14 @@ internal sealed class DataPlaneSupervisor : IDisposable
         }
     }
 
+    /// <summary>Whether the sockets of the cgroup are served.</summary>
+    public bool IsAttached => _isAttached;
+
     /// <summary>Works until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellation) => HasPackets
-        ? Task.WhenAll(LinkFollower.RunAsync(Refresh, cancellation), CollectAsync(cancellation))
-        : Task.CompletedTask;
+        ? Task.WhenAll(
+            LinkFollower.RunAsync(Refresh, null, cancellation), CollectAsync(cancellation), KeepAttachedAsync(cancellation))
+        : KeepAttachedAsync(cancellation);
 
     /// <summary>Connections of the packet layer at the last sweep.</summary>
     public ConnectionSweep LastSweep { get; private set; }
@@ -117,6 +123,34 @@ internal sealed class DataPlaneSupervisor : IDisposable
         }
     }
 
+    /// <summary>A cgroup that is removed takes its programs along; one made again under its name gets them again.</summary>
+    private async Task KeepAttachedAsync(CancellationToken cancellation)
+    {
+        using var timer = new PeriodicTimer(s_sweepInterval);
+        while (await timer.WaitForNextTickAsync(cancellation))
+        {
+            try
+            {
+                bool isComplete = _sockets.GetAttachments().Count == SocketLayer.HookCount;
+                if (!isComplete)
+                {
+                    _sockets.Start(_cgroup, _options.Maps);
+                    _problems.Report(new Problem("cgroup", "", $"{_cgroup} was made anew; its processes are served again"));
+                }
+
+                _isAttached = true;
+                _problems.Replace("cgroup", []);
+            }
+            catch (BpfException failure)
+            {
+                _isAttached = false;
+                _problems.Replace("cgroup", [new Problem(
+                    "cgroup", "", $"processes of {_cgroup} are not served: {failure.Message}. It is tried again each "
+                        + $"{s_sweepInterval.TotalSeconds} s")]);
+            }
+        }
+    }
+
     private void Refresh()
     {
         lock (_gate)
@@ -128,18 +162,13 @@ internal sealed class DataPlaneSupervisor : IDisposable
             }
             catch (BpfException failure)
             {
-                _problems.Report(new Problem("interfaces", "", failure.Message));
+                _problems.Replace("interfaces", [new Problem("interfaces", "", failure.Message)]);
             }
         }
     }
 
-    private void TellNotices()
-    {
-        foreach (string notice in _packets.Notices.Where(_noticed.Add))
-        {
-            _problems.Report(new Problem("interfaces", "", notice));
-        }
-    }
+    private void TellNotices() =>
+        _problems.Replace("interfaces", [.. _packets.Notices.Select(notice => new Problem("interfaces", "", notice))]);
 
     private async Task CollectAsync(CancellationToken cancellation)
     {

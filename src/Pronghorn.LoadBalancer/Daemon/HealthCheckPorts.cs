@@ -4,6 +4,7 @@ using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
+using System.Net;
 using System.Net.Mime;
 using System.Threading.Tasks;
 using Microsoft.AspNetCore.Http;
@@ -58,6 +59,27 @@ internal sealed class HealthCheckPorts : IAsyncDisposable
         {
             await ListenAsync();
         }
+    }
+
+    /// <summary>Services whose health check cannot be answered as they want.</summary>
+    /// <param name="taken">Where this daemon answers something else.</param>
+    public IReadOnlyCollection<Problem> FindProblems(IReadOnlyCollection<IPEndPoint?> taken)
+    {
+        const string Field = "spec.healthCheckNodePort";
+        List<Problem> problems = [];
+        foreach (IGrouping<int, ObjectName> port in _ports.GroupBy(one => one.Value, one => one.Key))
+        {
+            ObjectName[] names = [.. port.OrderBy(name => name.ToString(), StringComparer.Ordinal)];
+            problems.AddRange(names.Skip(1).Select(name => new Problem(
+                $"Service {name}", Field, $"{port.Key} is that of Service {names[0]} too, and one answer is given for both. Change one")));
+            if (taken.Any(end => end?.Port == port.Key))
+            {
+                problems.AddRange(names.Select(name => new Problem(
+                    $"Service {name}", Field, $"{port.Key} is where this daemon answers /healthz or /metrics. Move one of them")));
+            }
+        }
+
+        return problems;
     }
 
     public ValueTask DisposeAsync() => _listener?.DisposeAsync() ?? ValueTask.CompletedTask;

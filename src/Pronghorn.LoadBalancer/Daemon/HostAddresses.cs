@@ -6,8 +6,10 @@ using System.Linq;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using System.Threading;
 using System.Threading.Channels;
 using System.Threading.Tasks;
+using Pronghorn.Linux.Bpf;
 using Pronghorn.LoadBalancer.Cluster;
 using Pronghorn.Wire;
 
@@ -23,11 +25,15 @@ public sealed class HostAddresses : IDisposable
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
-    /// <summary>Begins to listen for changes.</summary>
+    private readonly CancellationTokenSource _ended = new();
+    private readonly Task _following;
+
+    /// <summary>Begins to listen for changes. (NetworkChange of the runtime hears of IPv4 addresses only.)</summary>
+    /// <exception cref="BpfException">The kernel does not tell.</exception>
     public HostAddresses()
     {
-        NetworkChange.NetworkAddressChanged += OnChanged;
         _changed.Writer.TryWrite(true);
+        _following = LinkFollower.RunAsync(null, () => _changed.Writer.TryWrite(true), _ended.Token);
     }
 
     /// <summary>The addresses now.</summary>
@@ -75,8 +81,13 @@ public sealed class HostAddresses : IDisposable
     /// <summary>Stops listening.</summary>
     public void Dispose()
     {
-        NetworkChange.NetworkAddressChanged -= OnChanged;
-        _changed.Writer.TryComplete();
+        if (!_ended.IsCancellationRequested)
+        {
+            _ended.Cancel();
+            _following.Wait();
+            _ended.Dispose();
+            _changed.Writer.TryComplete();
+        }
     }
 
     private static IpAddress? SourceFor(IPEndPoint destination)
@@ -98,7 +109,4 @@ public sealed class HostAddresses : IDisposable
     {
         byte[] bytes = address.GetAddressBytes();
         return bytes.Length == IpAddress.Ipv4Length ? IpAddress.ReadIpv4(bytes) : IpAddress.ReadIpv6(bytes);
-    }
-
-    private void OnChanged(object? sender, EventArgs arguments) => _changed.Writer.TryWrite(true);
-}
+    }}

@@ -24,7 +24,7 @@ namespace Pronghorn.LoadBalancer.Daemon;
 public sealed class LoadBalancerDaemon : IControlled, IDisposable
 {
     private readonly DaemonOptions _options;
-    private readonly IProblemSink _problems;
+    private readonly StandingProblems _problems;
     private readonly PinLayout _pins;
     private readonly RuntimePaths _paths;
     private readonly DateTimeOffset _started = DateTimeOffset.UtcNow;
@@ -49,11 +49,11 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
         }
 
         _options = options;
-        _problems = problems;
+        _problems = new StandingProblems(problems);
         _pins = new PinLayout(options.Instance);
         _paths = new RuntimePaths(options.Instance, options.RuntimeRoot);
-        _healthChecks = new HealthCheckPorts(problems);
-        _dataPlane = new DataPlaneSupervisor(options, _pins, problems);
+        _healthChecks = new HealthCheckPorts(_problems);
+        _dataPlane = new DataPlaneSupervisor(options, _pins, _problems);
     }
 
     private ServiceProxy Proxy => _proxy ?? throw new InvalidOperationException("The daemon is not running.");
@@ -140,7 +140,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
             Batches = batches,
             Writes = writes,
             LastSync = lastSync == default ? null : lastSync,
-            Problems = [.. Proxy.ReadProblems().Select(problem => problem.ToString())],
+            Problems = [.. Proxy.ReadProblems().Concat(_problems.Read()).Select(problem => problem.ToString())],
         };
     }
 
@@ -148,12 +148,14 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
     ListedPort[] IControlled.ReadList()
     {
         IReadOnlyDictionary<ServicePortName, uint> ids = Proxy.ReadIdentifiers();
+        var problems = Proxy.ReadProblemsByService();
         return
         [
             .. from service in Proxy.ReadServices()
                from port in service.Ports
                let id = ids.GetValueOrDefault(port.Name)
-               select ServiceListing.Describe(port, id, Store.ReadCount(id)),
+               let wrong = problems.GetValueOrDefault(service.Name, [])
+               select ServiceListing.Describe(port, id, Store.ReadCount(id), wrong),
         ];
     }
 
@@ -236,10 +238,11 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
             try
             {
                 await _healthChecks.UpdateAsync(Proxy.ReadServices());
+                _problems.Replace("health checks", _healthChecks.FindProblems([_options.HealthEndPoint, _options.MetricsEndPoint]));
             }
             catch (IOException failure)
             {
-                _problems.Report(new Problem("health checks", "", failure.Message));
+                _problems.Replace("health checks", [new Problem("health checks", "", failure.Message)]);
             }
         }
     }
@@ -258,6 +261,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
         }
 
         (bool isHealthy, DateTimeOffset lastSync) = _proxy?.ReadHealth() ?? default;
+        isHealthy &= _dataPlane.IsAttached;
         context.Response.StatusCode = isHealthy || isLive ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         var answer = new HealthAnswer(lastSync, DateTimeOffset.UtcNow, isHealthy);
         await context.Response.WriteAsJsonAsync(answer, ControlJson.Default.HealthAnswer);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Globalization;
 using System.IO;
+using Pronghorn.Linux.Files;
 
 namespace Pronghorn.LoadBalancer.Daemon;
 
@@ -34,6 +37,30 @@ public sealed class RuntimePaths
     /// <exception cref="IOException">It cannot be made.</exception>
     public void Create() =>
         Directory.CreateDirectory(Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+
+    /// <summary>
+    /// The process that holds the lock: the daemon, also while it starts or ends and does not answer; null when none does.
+    /// </summary>
+    public int? FindHolder()
+    {
+        try
+        {
+            using var free = new FileStream(LockFile, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return null;
+        }
+        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (IOException)
+        {
+            // Held. To read it needs no lock of its own.
+            using FileStream? file = RegularFile.TryOpen(LockFile, out FileStream? opened) == 0 ? opened : null;
+            using StreamReader? reader = file is null ? null : new StreamReader(file);
+            string text = reader?.ReadToEnd().Trim() ?? "";
+            return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int process) ? process : 0;
+        }
+    }
 
     /// <summary>Removes the files, and their folder if it is empty then.</summary>
     public void Remove()

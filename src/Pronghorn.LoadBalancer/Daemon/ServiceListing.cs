@@ -2,6 +2,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using Pronghorn.LoadBalancer.Cluster;
 using Pronghorn.LoadBalancer.Maps;
 using Pronghorn.LoadBalancer.Table;
 using Pronghorn.Wire;
@@ -11,7 +12,8 @@ namespace Pronghorn.LoadBalancer.Daemon;
 /// <summary>Writes service ports as documents.</summary>
 internal static class ServiceListing
 {
-    public static ListedPort Describe(ServicePortState port, uint id, in ServiceCount count) => new()
+    public static ListedPort Describe(
+        ServicePortState port, uint id, in ServiceCount count, IReadOnlyCollection<Problem> problems) => new()
     {
         Service = port.Name.Service.ToString(),
         Port = port.Name.Port,
@@ -26,6 +28,7 @@ internal static class ServiceListing
         Dropped = count.Dropped,
         Packets = count.Packets,
         Bytes = count.Bytes,
+        Problems = [.. problems.Select(problem => problem.ToString())],
     };
 
     private static ListedFrontend Describe(Frontend frontend)

@@ -34,6 +34,15 @@ public sealed partial class ServiceProxy
         }
     }
 
+    /// <summary>What is wrong with each service that something is wrong with.</summary>
+    public IReadOnlyDictionary<ObjectName, ImmutableArray<Problem>> ReadProblemsByService()
+    {
+        lock (_gate)
+        {
+            return _told.ToImmutableDictionary();
+        }
+    }
+
     /// <summary>Everything that is wrong now.</summary>
     public ImmutableArray<Problem> ReadProblems()
     {
@@ -75,12 +84,12 @@ public sealed partial class ServiceProxy
         }
     }
 
-    /// <summary>Whether the maps have all that was told, and since when.</summary>
+    /// <summary>Whether the maps have all that was told, none of it left out for want of room, and since when.</summary>
     public (bool IsHealthy, DateTimeOffset LastSync) ReadHealth()
     {
         lock (_gate)
         {
-            return (_synced.Task.IsCompletedSuccessfully && _failures == 0, _metrics.LastSync);
+            return (_synced.Task.IsCompletedSuccessfully && _failures == 0 && _planner.Pending.Count == 0, _metrics.LastSync);
         }
     }
 

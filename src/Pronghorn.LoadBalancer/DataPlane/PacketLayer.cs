@@ -201,8 +201,7 @@ public sealed class PacketLayer : IDisposable
         {
             if (!Replace(name, to.Index, _xdp))
             {
-                XdpAttachMode mode = _options.Xdp == XdpChoice.Generic ? XdpAttachMode.Generic : XdpAttachMode.Native;
-                using BpfLink link = BpfLink.AttachXdp(_xdp, to.Index, mode, out _);
+                using BpfLink link = BpfLink.AttachXdp(_xdp, to.Index, XdpAttachMode.Native, out _);
                 link.Pin(_pins.Link(name));
             }
 

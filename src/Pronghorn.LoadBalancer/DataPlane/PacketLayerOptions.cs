@@ -15,9 +15,6 @@ public enum XdpChoice
     /// <summary>In the driver, also of a veth (then peers have to finish checksums: ethtool -K PEER tx off).</summary>
     Native,
 
-    /// <summary>Generic XDP: for trying things out; no faster than tc.</summary>
-    Generic,
-
     /// <summary>Not at all: tc only.</summary>
     Off,
 }

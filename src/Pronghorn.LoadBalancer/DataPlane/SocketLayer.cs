@@ -36,6 +36,9 @@ public sealed class SocketLayer
 
     private readonly PinLayout _pins;
 
+    /// <summary>How many hooks have a program when all is attached.</summary>
+    public static int HookCount => s_hooks.Length;
+
     /// <summary>What the kernel must have.</summary>
     public static ImmutableArray<BpfFeature> Features { get; } =
     [

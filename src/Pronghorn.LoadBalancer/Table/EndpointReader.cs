@@ -118,6 +118,10 @@ internal sealed class EndpointReader
             {
                 _problems.Add($"ports[{index}].port", $"{port.Port} is not in 1..65535; the port is not used");
             }
+            else if (ports.Any(found => found.Item1 == (port.Name ?? "") && found.Item2 == protocol))
+            {
+                _problems.Add($"ports[{index}].name", $"\"{port.Name}\" is in this slice twice; the first one is used");
+            }
             else if (_settings.Ports.Any(wanted => wanted.Name == (port.Name ?? "") && wanted.Protocol == protocol))
             {
                 ports.Add((port.Name ?? "", protocol, (ushort)port.Port.Value));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.IO;
 using System.IO.Compression;
 using System.Linq;
@@ -39,6 +40,9 @@ internal sealed class ApiServer : IAsyncDisposable
 
     /// <summary>Requests answered, oldest first: path and query.</summary>
     public List<string> Requests { get; } = [];
+
+    /// <summary>When each of <see cref="Requests"/> came (Stopwatch).</summary>
+    public List<long> Times { get; } = [];
 
     public Uri Address => new($"{(_options.Certificate is null ? "http" : "https")}://127.0.0.1:{_port}/");
 
@@ -94,6 +98,7 @@ internal sealed class ApiServer : IAsyncDisposable
         lock (Requests)
         {
             Requests.Add(path + context.Request.QueryString.Value);
+            Times.Add(Stopwatch.GetTimestamp());
         }
 
         try
@@ -160,6 +165,11 @@ internal sealed class ApiServer : IAsyncDisposable
         context.Response.ContentType = "application/json";
         await context.Response.StartAsync();
         await context.Response.Body.FlushAsync(context.RequestAborted);
+        if (_options.EndsWatches)
+        {
+            return;
+        }
+
         await foreach (JsonObject item in watch.Events.ReadAllAsync(context.RequestAborted))
         {
             await context.Response.WriteAsync(item.ToJsonString() + "\n", context.RequestAborted);
@@ -182,6 +192,9 @@ internal sealed record ApiServerOptions
     public int PageLimit { get; init; } = int.MaxValue;
 
     public bool HasStreamingLists { get; init; } = true;
+
+    /// <summary>Ends each watch as soon as it has begun, without an error.</summary>
+    public bool EndsWatches { get; init; }
 }
 
 /// <summary>An answer that is an error.</summary>

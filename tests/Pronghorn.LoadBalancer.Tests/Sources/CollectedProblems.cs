@@ -8,6 +8,11 @@ namespace Pronghorn.LoadBalancer.Tests.Sources;
 internal sealed class CollectedProblems : IProblemSink
 {
     private readonly List<Problem> _problems = [];
+    private readonly StandingProblems _standing;
+
+    public CollectedProblems() => _standing = new StandingProblems(this);
+
+    public IReadOnlyList<Problem> Standing => _standing.Read();
 
     public IReadOnlyList<Problem> All
     {
@@ -27,4 +32,6 @@ internal sealed class CollectedProblems : IProblemSink
             _problems.Add(problem);
         }
     }
+
+    public void Replace(string scope, IReadOnlyCollection<Problem> problems) => _standing.Replace(scope, problems);
 }

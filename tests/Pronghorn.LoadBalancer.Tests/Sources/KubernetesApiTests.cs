@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.IO;
 using System.Linq;
 using System.Net;
@@ -282,6 +283,61 @@ public sealed class KubernetesApiTests : IAsyncDisposable
         }
 
         asked.ForEach(static client => client.Dispose());
+    }
+
+    [Fact]
+    public async Task ServerEndsEachWatchAtOnce_IsAskedLessAndLess()
+    {
+        await StartAsync(new ApiServerOptions { HasStreamingLists = false, EndsWatches = true });
+        var settings = Settings() with { Retry = new RetrySettings(TimeSpan.FromMilliseconds(20), TimeSpan.FromSeconds(10)) };
+        await using var source = new FollowedSource(
+            new KubernetesApiSource(new ApiServerAccess { Server = _server!.Address }, settings));
+        while (Watches().Count < 5)
+        {
+            await Task.Yield();
+        }
+
+        // Between the five are waits of at least 20, 40, 80 and 160 ms; a clock may be a little early.
+        IReadOnlyList<long> times = Watches();
+        Assert.True(
+            Stopwatch.GetElapsedTime(times[0], times[4]) >= TimeSpan.FromMilliseconds(280), "five watches came one upon the other");
+
+        IReadOnlyList<long> Watches()
+        {
+            lock (_server.Requests)
+            {
+                return
+                [
+                    .. _server.Requests.Zip(_server.Times).Where(static item =>
+                        item.First.StartsWith(Services + "?", StringComparison.Ordinal)
+                        && item.First.Contains("watch=true", StringComparison.Ordinal)).Select(static item => item.Second),
+                ];
+            }
+        }
+    }
+
+    [Fact]
+    public async Task ServerIsAwayAndBack_ProblemStandsMeanwhileOnly()
+    {
+        await StartAsync();
+        await using FollowedSource source = Follow();
+        await source.NextAsync<ServicesListed>();
+        await source.NextAsync<EndpointSlicesListed>();
+        Assert.Empty(source.Problems.Standing);
+
+        await _server!.StopAsync();
+        while (source.Problems.Standing.Count < 2)
+        {
+            await Task.Yield();
+        }
+
+        Assert.All(
+            source.Problems.Standing, static problem => Assert.StartsWith("API server, ", problem.Subject, StringComparison.Ordinal));
+        await _server.StartAsync();
+        while (source.Problems.Standing.Count > 0)
+        {
+            await Task.Yield();
+        }
     }
 
     private static KubernetesApiSettings Settings() => new()

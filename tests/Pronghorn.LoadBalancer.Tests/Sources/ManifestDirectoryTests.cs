@@ -34,6 +34,51 @@ public sealed class ManifestDirectoryTests : IDisposable
         Assert.Empty(source.Problems.All);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task NamedPipe_ThereOrMovedIn_IsAProblemAndTheRestIsFollowed(bool isThereFirst)
+    {
+        string outside = Path.Combine(Directory.CreateTempSubdirectory("pipe-").FullName, "pipe");
+        LabCommand.Run("mkfifo", outside);
+        if (isThereFirst)
+        {
+            File.Move(outside, Path.Combine(_folder, "a.yaml"));
+        }
+
+        await using FollowedSource source = Follow();
+        await source.NextAsync<EndpointSlicesListed>();
+        if (!isThereFirst)
+        {
+            File.Move(outside, Path.Combine(_folder, "a.yaml"));
+        }
+
+        Write("web.yaml", ServiceYaml("web", "10.96.0.1"));
+
+        Assert.Equal("web", (await source.NextAsync<ServiceApplied>()).Service.Metadata.Name);
+        Problem problem = Assert.Single(source.Problems.Standing);
+        Assert.Equal("a.yaml: is not a regular file, and is not read. What it said before stays in force", problem.ToString());
+        Directory.Delete(Path.GetDirectoryName(outside)!);
+    }
+
+    [Fact]
+    public async Task WrongFileMendedAndDoubleObjectRemoved_NoProblemStands()
+    {
+        Write("a.yaml", ServiceYaml("web", "10.96.0.1"));
+        Write("b.yaml", "a: [");
+        Write("c.yaml", ServiceYaml("web", "10.96.0.3"));
+        await using FollowedSource source = Follow();
+        await source.NextAsync<EndpointSlicesListed>();
+        Assert.Equal(2, source.Problems.Standing.Count);
+
+        Write("b.yaml", ServiceYaml("cart", "10.96.0.2"));
+        await source.NextAsync<ServiceApplied>();
+        Assert.Equal("Service default/web", Assert.Single(source.Problems.Standing).Subject);
+        File.Delete(Path.Combine(_folder, "a.yaml"));
+        Assert.Equal("10.96.0.3", (await source.NextAsync<ServiceApplied>()).Service.Spec.ClusterIP);
+        Assert.Empty(source.Problems.Standing);
+    }
+
     [Fact]
     public async Task Change_FileRewritten_TellsOnlyOfThatObject()
     {
@@ -203,8 +248,7 @@ public sealed class ManifestDirectoryTests : IDisposable
             items:
             - apiVersion: v1
               metadata: {name: a, namespace: shop}
-            - apiVersion: v1
-              metadata: {name: b, namespace: shop}
+            - metadata: {name: b, namespace: shop}
             ---
             apiVersion: apps/v1
             kind: Deployment

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Globalization;
 using System.IO;
 using System.Net.Http;
@@ -23,6 +24,9 @@ internal sealed class ResourceWatcher<T>
 {
     private const int PageLimit = 500;
     private const string InitialEventsEnd = "k8s.io/initial-events-end";
+
+    // A watch that lasts so long works: what fails after it is a new failure.
+    private static readonly TimeSpan s_steady = TimeSpan.FromSeconds(10);
 
     private readonly ApiClient _client;
     private readonly ApiResource<T> _resource;
@@ -59,15 +63,19 @@ internal sealed class ResourceWatcher<T>
         while (!cancellation.IsCancellationRequested)
         {
             TimeSpan? pause = null;
+            long began = Stopwatch.GetTimestamp();
             try
             {
                 await FollowAsync(cancellation);
+
+                // A server or a proxy before it that ends each watch at once must not be asked again at once.
+                pause = HasLasted(began) ? null : _delay.Next();
             }
             catch (ApiException exception) when (exception.IsGone)
             {
                 // What happened since is no longer kept: the next list says what is left.
                 _resourceVersion = null;
-                pause = _wasGone ? _delay.Next() : null;
+                pause = _wasGone && !HasLasted(began) ? _delay.Next() : null;
                 _wasGone = true;
             }
             catch (ApiException exception)
@@ -86,12 +94,20 @@ internal sealed class ResourceWatcher<T>
                 ReportLost(reason);
             }
 
+            if (HasLasted(began))
+            {
+                _delay.Reset();
+                _wasGone = false;
+            }
+
             if (pause is TimeSpan wait)
             {
                 await Task.Delay(wait, cancellation);
             }
         }
     }
+
+    private static bool HasLasted(long began) => Stopwatch.GetElapsedTime(began) >= s_steady;
 
     private static bool IsTransient(Exception exception) =>
         exception is HttpRequestException or IOException or JsonException or ApiAccessException or AuthenticationException
@@ -291,22 +307,19 @@ internal sealed class ResourceWatcher<T>
 
     private void ReportLost(string reason)
     {
-        if (!_isLost)
-        {
-            _isLost = true;
-            _reports.Report(new Problem(
-                $"API server, {_resource.Path}", "", $"{reason}. What is known stays in force; it is tried again until it works"));
-        }
+        _isLost = true;
+        string subject = $"API server, {_resource.Path}";
+        _reports.Replace(subject, [new Problem(subject, "", $"{reason}. What is known stays in force; it is tried again until it works")]);
     }
 
     private void ReportBack()
     {
-        _delay.Reset();
-        _wasGone = false;
         if (_isLost)
         {
             _isLost = false;
-            _reports.Report(new Problem($"API server, {_resource.Path}", "", "is back"));
+            string subject = $"API server, {_resource.Path}";
+            _reports.Replace(subject, []);
+            _reports.Report(new Problem(subject, "", "is back"));
         }
     }
 }

@@ -83,7 +83,7 @@ internal sealed class ManifestCatalog
             {
                 if (after is null || !select(after).ContainsKey(name))
                 {
-                    Withdraw(fileName, name, changes, applied, removed);
+                    Withdraw(fileName, name, problems, changes, applied, removed);
                 }
             }
 
@@ -96,6 +96,7 @@ internal sealed class ManifestCatalog
         private void Withdraw(
             string fileName,
             ObjectName name,
+            IProblemSink problems,
             List<ClusterChange> changes,
             Func<T, ClusterChange> applied,
             Func<ObjectName, ClusterChange?> removed)
@@ -103,6 +104,7 @@ internal sealed class ManifestCatalog
             SortedList<string, T> claims = _claims[name];
             bool hadTheWord = claims.Keys[0] == fileName;
             claims.Remove(fileName);
+            TellClaims(name, claims, problems);
             if (claims.Count == 0)
             {
                 _claims.Remove(name);
@@ -126,18 +128,23 @@ internal sealed class ManifestCatalog
                 _claims.Add(name, claims);
             }
 
-            bool isNew = !claims.ContainsKey(fileName);
             claims[fileName] = item;
             if (claims.Keys[0] == fileName)
             {
                 changes.Add(applied(item));
             }
 
-            if (isNew && claims.Count > 1)
-            {
-                problems.Report(new Problem($"{typeof(T).Name} {name}", "metadata.name",
-                    $"is in {string.Join(" and ", claims.Keys)}; what {claims.Keys[0]} says counts. Remove the other"));
-            }
+            TellClaims(name, claims, problems);
+        }
+
+        private static void TellClaims(ObjectName name, SortedList<string, T> claims, IProblemSink problems)
+        {
+            string subject = $"{typeof(T).Name} {name}";
+            problems.Replace("claims of " + subject, claims.Count < 2 ? [] :
+            [
+                new Problem(subject, "metadata.name",
+                    $"is in {string.Join(" and ", claims.Keys)}; what {claims.Keys[0]} says counts. Remove the other"),
+            ]);
         }
     }
 }

@@ -7,6 +7,7 @@ using System.Threading;
 using System.Threading.Channels;
 using System.Threading.Tasks;
 using Pronghorn.Linux.Files;
+using Pronghorn.Linux.Interop;
 using Pronghorn.LoadBalancer.Cluster;
 
 namespace Pronghorn.LoadBalancer.Sources.Manifests;
@@ -21,6 +22,7 @@ public sealed class ManifestDirectory : IClusterSource
     public const long MaximumFileBytes = 256L << 20;
 
     private const int RetryMilliseconds = 1000;
+    private const string Scope = "manifests";
 
     private readonly string _path;
     private readonly string? _nodeName;
@@ -53,24 +55,18 @@ public sealed class ManifestDirectory : IClusterSource
 
     private void Follow(ChannelWriter<ClusterChange> changes, IProblemSink reports, CancellationToken cancellation)
     {
-        bool isReported = false;
         while (!cancellation.IsCancellationRequested)
         {
             int result = DirectoryWatch.Open(_path, out DirectoryWatch? watch);
             if (watch is null)
             {
-                if (!isReported)
-                {
-                    reports.Report(new Problem(_path, "", $"cannot watch the directory (error {-result}); it is tried again each "
-                        + "second. It must exist, be readable, and fs.inotify.max_user_watches must leave room"));
-                    isReported = true;
-                }
-
+                reports.Replace(Scope, [new Problem(_path, "", $"cannot watch the directory (error {-result}); it is tried again each "
+                    + "second. It must exist, be readable, and fs.inotify.max_user_watches must leave room")]);
                 cancellation.WaitHandle.WaitOne(RetryMilliseconds);
                 continue;
             }
 
-            isReported = false;
+            reports.Replace(Scope, []);
             using (watch)
             using (cancellation.Register(watch.Wake))
             {
@@ -91,7 +87,7 @@ public sealed class ManifestDirectory : IClusterSource
             int result = watch.Wait(events);
             if (result < 0 || events.Any(static item => item.Kind == DirectoryEventKind.DirectoryGone))
             {
-                reports.Report(new Problem(_path, "", "the directory is gone; what it said stays in force until it is back"));
+                reports.Replace(Scope, [new Problem(_path, "", "the directory is gone; what it said stays in force until it is back")]);
                 cancellation.WaitHandle.WaitOne(RetryMilliseconds);
                 return;
             }
@@ -176,29 +172,49 @@ public sealed class ManifestDirectory : IClusterSource
 
     private ManifestFile? Read(string name, IProblemSink reports, out bool isGone)
     {
+        var found = new ProblemCollector();
+        ManifestFile? file = Read(name, found, out isGone);
+        reports.Replace("manifest " + name, found.Problems);
+        return file;
+    }
+
+    private ManifestFile? Read(string name, ProblemCollector found, out bool isGone)
+    {
         isGone = false;
-        string path = Path.Combine(_path, name);
-        try
+        const string Kept = "What it said before stays in force";
+        int result = RegularFile.TryOpen(Path.Combine(_path, name), out FileStream? stream);
+        if (stream is null)
         {
-            long length = new FileInfo(path).Length;
-            if (length > MaximumFileBytes)
+            isGone = result == -Errno.NoEntry;
+            if (!isGone)
             {
-                reports.Report(new Problem(name, "", $"{length} bytes; a manifest file may have {MaximumFileBytes}. Split it"));
+                found.Report(new Problem(name, "", result == -Errno.Invalid
+                    ? $"is not a regular file, and is not read. {Kept}"
+                    : $"cannot be read (error {-result}, errno(3)). {Kept}"));
+            }
+
+            return null;
+        }
+
+        using (stream)
+        {
+            if (stream.Length > MaximumFileBytes)
+            {
+                found.Report(new Problem(name, "", $"{stream.Length} bytes; a manifest file may have {MaximumFileBytes}. Split it"));
                 return null;
             }
 
-            return ManifestFile.Parse(name, File.ReadAllText(path), _catalog.FileOf(name), reports);
+            try
+            {
+                using var reader = new StreamReader(stream);
+                return ManifestFile.Parse(name, reader.ReadToEnd(), _catalog.FileOf(name), found);
+            }
+            catch (IOException exception)
+            {
+                found.Report(new Problem(name, "", $"cannot be read: {exception.Message}. {Kept}"));
+                return null;
+            }
         }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            isGone = true;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            reports.Report(new Problem(name, "", $"cannot be read: {exception.Message}. What it said before stays in force"));
-        }
-
-        return null;
     }
 
     private void Send(ClusterChange change, ChannelWriter<ClusterChange> changes, CancellationToken cancellation)

@@ -62,12 +62,17 @@ public static class YamlDocuments
             && kind.EndsWith("List", StringComparison.Ordinal) && Child(mapping, "items") is YamlSequenceNode items)
         {
             string itemKind = kind[..^"List".Length];
+            YamlNode? version = Child(mapping, "apiVersion");
             foreach (YamlNode item in items)
             {
-                // Items of a typed list carry no kind of their own.
+                // Items of a typed list carry no kind or version of their own.
                 if (itemKind.Length > 0 && item is YamlMappingNode inner && Child(inner, "kind") is null)
                 {
                     inner.Add("kind", itemKind);
+                    if (version is not null && Child(inner, "apiVersion") is null)
+                    {
+                        inner.Add("apiVersion", version);
+                    }
                 }
 
                 yield return item;
