@@ -75,6 +75,12 @@ public static class ConnectionCapture
         TcpRepair.Leave(fd);
     }
 
+    /// <summary>
+    /// The connection is somebody else's: the socket has none any more, without a packet. Whoever still has a descriptor of it reads
+    /// ECONNABORTED.
+    /// </summary>
+    public static int Discard(int fd) => TcpSocket.Disconnect(fd);
+
     private static Refusal Read(int fd, in TcpInformation before, out ConnectionImage? image)
     {
         image = null;

@@ -29,6 +29,12 @@ public static class TcpSocket
         return isIpv6 ? Libc.Connect(fd, address) : Libc.Connect(fd, Ipv4Part(address));
     }
 
+    /// <summary>
+    /// Disconnects it (connect(2) to AF_UNSPEC). In repair no packet is sent, and the connection is gone at once, however many
+    /// descriptors the socket has.
+    /// </summary>
+    public static int Disconnect(int fd) => Libc.Connect(fd, (0ul, 0ul));
+
     /// <summary>Its own end.</summary>
     /// <param name="fd">The socket.</param>
     /// <param name="end">Address and port.</param>

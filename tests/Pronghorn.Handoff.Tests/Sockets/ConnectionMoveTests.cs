@@ -184,8 +184,7 @@ public sealed class ConnectionMoveTests : IDisposable
 
         public Socket Move(ConnectionImage image)
         {
-            // In repair: without a packet.
-            Server.Close();
+            Assert.Equal(0, ConnectionCapture.Discard(ServerDescriptor));
             Refusal refusal = ConnectionRestore.TryMake(image, image.Local, out int fd);
             Assert.True(refusal.IsNone, refusal.ToString());
             refusal = ConnectionRestore.GoLive(fd, image);

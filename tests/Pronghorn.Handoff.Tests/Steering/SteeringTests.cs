@@ -42,7 +42,7 @@ public sealed class SteeringTests(HandoffWorld world) : IClassFixture<HandoffWor
         Assert.Equal(0, b.Layer.Translate(there, remote, local, epoch: 1));
         Assert.Equal(0, a.Layer.Redirect(local, remote, there, a.InterfaceIndex, epoch: 1));
         a.Hold.Replay();
-        server.Close();
+        Assert.Equal(0, ConnectionCapture.Discard((int)server.Handle));
         Assert.True(ConnectionRestore.GoLive(fd, image!).IsNone);
         using var moved = new Socket(new SafeSocketHandle(fd, ownsHandle: true)) { Blocking = true };
 

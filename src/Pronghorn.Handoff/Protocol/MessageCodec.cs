@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Text;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Handoff.Protocol;
+
+/// <summary>
+/// Messages as bytes: length of what follows (4), kind (1), number of the move (8), and the fields in their order. Numbers are
+/// big-endian, texts UTF-8 with a length of 4 bytes before them.
+/// </summary>
+public static class MessageCodec
+{
+    /// <summary>Bytes of the length in front of each message.</summary>
+    public const int LengthBytes = 4;
+
+    /// <summary>Most bytes that a message may have: an image with four full queues, and some.</summary>
+    public const int MaximumLength = (4 * ImageCodec.MaximumQueue) + (1 << 16);
+
+    private const int LongestText = 1024;
+
+    private enum Kind : byte
+    {
+        Prepare = 1,
+        Prepared = 2,
+        Transfer = 3,
+        Restored = 4,
+        Commit = 5,
+        Live = 6,
+        Refused = 7,
+        Ended = 8,
+    }
+
+    /// <summary>Writes a message with its length.</summary>
+    public static void Write(Message message, ArrayBufferWriter<byte> writer)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        ArgumentNullException.ThrowIfNull(writer);
+        var body = new ArrayBufferWriter<byte>();
+        body.GetSpan(1)[0] = (byte)KindOf(message);
+        body.Advance(1);
+        Long(body, message.Move);
+        WriteFields(message, body);
+        Word(writer, (uint)body.WrittenCount);
+        writer.Write(body.WrittenSpan);
+    }
+
+    /// <summary>Reads a message, without its length.</summary>
+    /// <exception cref="ImageFormatException">The bytes are no message.</exception>
+    public static Message Read(ReadOnlyMemory<byte> bytes)
+    {
+        var reader = new ImageReader(bytes);
+        var kind = (Kind)reader.Octet("kind");
+        ulong move = reader.Long("number of the move");
+        Message message = kind switch
+        {
+            Kind.Prepare => new Prepare(
+                move, reader.Word("epoch"), reader.Octet("family") != 0, reader.End("known end"), reader.End("remote end"),
+                reader.End("listener"), (long)Math.Min(reader.Long("bytes"), long.MaxValue)),
+            Kind.Prepared => new Prepared(move),
+            Kind.Transfer => new Transfer(move, reader.Bytes("image", MaximumLength)),
+            Kind.Restored => new Restored(move, reader.End("local end")),
+            Kind.Commit => new Commit(move),
+            Kind.Live => new Live(move),
+            Kind.Refused => ReadRefused(move, ref reader),
+            Kind.Ended => new Ended(move, reader.Word("epoch"), reader.End("known end"), reader.End("remote end")),
+            _ => throw new ImageFormatException(
+                string.Create(CultureInfo.InvariantCulture, $"a message of kind {(int)kind} is not known here")),
+        };
+        reader.AssertEnd();
+        return message;
+    }
+
+    private static Kind KindOf(Message message) => message switch
+    {
+        Prepare => Kind.Prepare,
+        Prepared => Kind.Prepared,
+        Transfer => Kind.Transfer,
+        Restored => Kind.Restored,
+        Commit => Kind.Commit,
+        Live => Kind.Live,
+        Refused => Kind.Refused,
+        Ended => Kind.Ended,
+        _ => throw new ArgumentException($"{message.GetType().Name} has no number", nameof(message)),
+    };
+
+    private static void WriteFields(Message message, ArrayBufferWriter<byte> body)
+    {
+        switch (message)
+        {
+            case Prepare prepare:
+                Word(body, prepare.Epoch);
+                body.Write([prepare.IsIpv6 ? (byte)1 : (byte)0]);
+                End(body, prepare.Known);
+                End(body, prepare.Remote);
+                End(body, prepare.Listener);
+                Long(body, (ulong)prepare.Bytes);
+                break;
+            case Restored restored:
+                End(body, restored.Local);
+                break;
+            case Transfer transfer:
+                Word(body, (uint)transfer.Image.Length);
+                body.Write(transfer.Image.Span);
+                break;
+            case Refused refused:
+                body.Write([(byte)refused.Refusal.Reason]);
+                Word(body, (uint)refused.Refusal.Error);
+                byte[] text = Encoding.UTF8.GetBytes(refused.Refusal.Step ?? "");
+                Word(body, (uint)Math.Min(text.Length, LongestText));
+                body.Write(text.AsSpan(0, Math.Min(text.Length, LongestText)));
+                break;
+            case Ended ended:
+                Word(body, ended.Epoch);
+                End(body, ended.Known);
+                End(body, ended.Remote);
+                break;
+        }
+    }
+
+    private static Refused ReadRefused(ulong move, ref ImageReader reader)
+    {
+        byte reason = reader.Octet("reason");
+        uint error = reader.Word("error");
+        string step = Encoding.UTF8.GetString(reader.Bytes("step", LongestText).Span);
+        RefusalReason known = reason is > 0 and <= (byte)RefusalReason.Limit ? (RefusalReason)reason : RefusalReason.Refused;
+        return new Refused(move, new Refusal(known, step, (int)Math.Min(error, int.MaxValue)));
+    }
+
+    private static void Word(ArrayBufferWriter<byte> writer, uint value)
+    {
+        BinaryPrimitives.WriteUInt32BigEndian(writer.GetSpan(sizeof(uint)), value);
+        writer.Advance(sizeof(uint));
+    }
+
+    private static void Long(ArrayBufferWriter<byte> writer, ulong value)
+    {
+        BinaryPrimitives.WriteUInt64BigEndian(writer.GetSpan(sizeof(ulong)), value);
+        writer.Advance(sizeof(ulong));
+    }
+
+    private static void End(ArrayBufferWriter<byte> writer, TcpEnd end)
+    {
+        end.Address.WriteIpv6(writer.GetSpan(IpAddress.Ipv6Length));
+        writer.Advance(IpAddress.Ipv6Length);
+        BinaryPrimitives.WriteUInt16BigEndian(writer.GetSpan(sizeof(ushort)), end.Port);
+        writer.Advance(sizeof(ushort));
+    }
+}

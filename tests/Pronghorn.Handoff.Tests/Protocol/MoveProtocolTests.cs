@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Threading;
+using System.Threading.Channels;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Protocol;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+using Xunit;
+
+namespace Pronghorn.Handoff.Tests.Protocol;
+
+/// <summary>Both sides of a move against each other, with every message lost once and every step refused once.</summary>
+public sealed class MoveProtocolTests
+{
+    private static readonly MoveTimes s_times =
+        new(TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(300));
+
+    [Fact]
+    public async Task NothingGoesWrong_TargetOwns()
+    {
+        (MoveOutcome outcome, Refusal there, World world) = await RunAsync();
+
+        Assert.True(outcome.Refusal.IsNone, outcome.Refusal.ToString());
+        Assert.True(there.IsNone, there.ToString());
+        Assert.True(outcome.IsLive);
+        Assert.Equal(["reserve", "hold", "take", "restore", "let go", "live"], world.Steps);
+    }
+
+    [Theory]
+    [InlineData(typeof(Prepare))]
+    [InlineData(typeof(Prepared))]
+    [InlineData(typeof(Transfer))]
+    [InlineData(typeof(Restored))]
+    public async Task MessageBeforeTheDecisionIsLost_OriginKeepsIt(Type lost)
+    {
+        (MoveOutcome outcome, _, World world) = await RunAsync(lost: lost);
+
+        Assert.Equal(RefusalReason.Peer, outcome.Refusal.Reason);
+        Assert.True(world.OriginOwns);
+        Assert.False(world.TargetOwns);
+        Assert.False(world.TargetHasRemains);
+    }
+
+    [Fact]
+    public async Task CommitIsLost_NobodyOwnsTwice()
+    {
+        (MoveOutcome outcome, Refusal there, World world) = await RunAsync(lost: typeof(Commit));
+
+        Assert.True(outcome.Refusal.IsNone);
+        Assert.False(outcome.IsLive);
+        Assert.False(there.IsNone);
+        Assert.False(world.OriginOwns);
+        Assert.False(world.TargetHasRemains);
+    }
+
+    [Fact]
+    public async Task LiveIsLost_TargetOwns()
+    {
+        (MoveOutcome outcome, Refusal there, World world) = await RunAsync(lost: typeof(Live));
+
+        Assert.True(outcome.Refusal.IsNone);
+        Assert.False(outcome.IsLive);
+        Assert.True(there.IsNone);
+        Assert.True(world.TargetOwns && !world.OriginOwns);
+    }
+
+    [Theory]
+    [InlineData("reserve")]
+    [InlineData("hold")]
+    [InlineData("take")]
+    [InlineData("restore")]
+    public async Task StepIsRefused_OriginKeepsIt(string step)
+    {
+        (MoveOutcome outcome, _, World world) = await RunAsync(refused: step);
+
+        Assert.Equal(RefusalReason.Kernel, outcome.Refusal.Reason);
+        Assert.Equal(step, outcome.Refusal.Step);
+        Assert.True(world.OriginOwns && !world.TargetOwns && !world.TargetHasRemains);
+        Assert.Equal(step is "take" or "restore", world.Steps.Contains("give back"));
+    }
+
+    [Fact]
+    public async Task OtherDaemonEnds_OriginKeepsIt()
+    {
+        (MoveOutcome outcome, _, World world) = await RunAsync(ends: typeof(Transfer));
+
+        Assert.Equal(RefusalReason.Peer, outcome.Refusal.Reason);
+        Assert.True(world.OriginOwns && !world.TargetOwns);
+    }
+
+    private static async Task<(MoveOutcome Outcome, Refusal There, World World)> RunAsync(
+        Type? lost = null, string? refused = null, Type? ends = null)
+    {
+        var world = new World(refused);
+        Channel<Message> toTarget = Channel.CreateUnbounded<Message>();
+        Channel<Message> toOrigin = Channel.CreateUnbounded<Message>();
+        var origin = new OriginMove(new Wire(toTarget, toOrigin, lost, ends), toOrigin.Reader, s_times);
+        var request = new Prepare(
+            7, 1, false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, new TcpEnd(IpAddress.Parse("10.2.0.12"), 80), 100);
+        Task<Refusal> target = AnswerAsync(toTarget, toOrigin, lost, ends, world);
+        MoveOutcome outcome = await origin.RunAsync(request, world, static image => image, CancellationToken.None);
+        toTarget.Writer.TryComplete();
+        return (outcome, await target, world);
+    }
+
+    private static async Task<Refusal> AnswerAsync(
+        Channel<Message> toTarget, Channel<Message> toOrigin, Type? lost, Type? ends, World world)
+    {
+        try
+        {
+            var request = (Prepare)await toTarget.Reader.ReadAsync();
+            return await new TargetMove(new Wire(toOrigin, toTarget, lost, ends), toTarget.Reader, s_times)
+                .RunAsync(request, world, CancellationToken.None);
+        }
+        catch (Exception ended) when (ended is ChannelClosedException or InvalidCastException)
+        {
+            return new Refusal(RefusalReason.Peer, "never asked");
+        }
+    }
+
+    /// <summary>Encodes and decodes, as a real one does.</summary>
+    private sealed class Wire(Channel<Message> to, Channel<Message> from, Type? lost, Type? ends) : IMessageSender
+    {
+        public ValueTask SendAsync(Message message, CancellationToken cancellation)
+        {
+            if (message.GetType() == ends)
+            {
+                to.Writer.TryComplete();
+                from.Writer.TryComplete();
+            }
+            else if (message.GetType() != lost)
+            {
+                var bytes = new System.Buffers.ArrayBufferWriter<byte>();
+                MessageCodec.Write(message, bytes);
+                to.Writer.TryWrite(MessageCodec.Read(bytes.WrittenMemory[MessageCodec.LengthBytes..]));
+            }
+
+            return ValueTask.CompletedTask;
+        }
+    }
+
+    private sealed class World(string? refused) : IOriginSide, ITargetSide
+    {
+        public static TcpEnd Remote { get; } = new(IpAddress.Parse("10.2.0.1"), 40000);
+
+        public List<string> Steps { get; } = [];
+
+        public bool OriginOwns { get; private set; } = true;
+
+        public bool TargetOwns { get; private set; }
+
+        public bool TargetHasRemains { get; private set; }
+
+        public Refusal Hold() => Step("hold");
+
+        public Refusal TryTake(out ConnectionImage? image)
+        {
+            Refusal refusal = Step("take");
+            OriginOwns = false;
+            image = refusal.IsNone ? Image() : null;
+            return refusal;
+        }
+
+        public void GiveBack()
+        {
+            Step("give back");
+            Assert.False(TargetOwns);
+            OriginOwns = true;
+        }
+
+        public void LetGo(TcpEnd target) => Step("let go");
+
+        public Refusal TryReserve(Prepare request) => Step("reserve");
+
+        public Refusal TryRestore(Prepare request, ConnectionImage image, out TcpEnd local)
+        {
+            local = request.Listener;
+            Refusal refusal = Step("restore");
+            TargetHasRemains = refusal.IsNone;
+            return refusal;
+        }
+
+        public Refusal GoLive(Prepare request)
+        {
+            Assert.False(OriginOwns);
+            TargetHasRemains = false;
+            TargetOwns = true;
+            return Step("live");
+        }
+
+        public void Drop(Prepare request) => TargetHasRemains = false;
+
+        private Refusal Step(string name)
+        {
+            lock (Steps)
+            {
+                Steps.Add(name);
+            }
+
+            return name == refused ? new Refusal(RefusalReason.Kernel, name, 5) : Refusal.None;
+        }
+
+        private static ConnectionImage Image() => new()
+        {
+            IsIpv6 = false,
+            Local = new TcpEnd(IpAddress.Parse("10.2.0.11"), 80),
+            Remote = Remote,
+            State = KernelTcpState.Established,
+            WriteSequence = 1,
+            RcvNxt = 2,
+            SendQueue = default,
+            Unsent = 0,
+            ReceiveQueue = "GET /"u8.ToArray(),
+            Negotiated = TcpNegotiated.Timestamps,
+            MaximumSegment = 1460,
+            SendScale = 0,
+            ReceiveScale = 0,
+            Timestamp = 3,
+            Window = default,
+        };
+    }
+}
