@@ -229,6 +229,9 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
     {
         await Proxy.Synchronized.WaitAsync(cancellation);
         _systemd.Ready($"serving {Proxy.ReadServices().Length} services");
+
+        // To read the whole cluster takes many times what is kept of it, and nothing as large follows.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
     }
 
     private async Task UpdateHealthChecksAsync(ChannelReader<bool> updates, CancellationToken cancellation)
