@@ -37,15 +37,24 @@ public static class ConnectionRestore
             return Refusal.FromKernel("making a socket", result);
         }
 
-        Refusal refusal = Fill(fd, image, local);
+        Refusal refusal = TryFill(fd, image, local);
         if (!refusal.IsNone)
         {
-            // In repair, so without a packet; where repair was refused it never was connected.
             _ = Libc.Close(fd);
             fd = -1;
         }
 
         return refusal;
+    }
+
+    /// <summary>Fills a new socket of the image's family; it is in repair afterwards. Closing it makes no packet.</summary>
+    /// <param name="fd">The socket, the caller's to close.</param>
+    /// <param name="image">The image.</param>
+    /// <param name="local">The end that it has here.</param>
+    public static Refusal TryFill(int fd, ConnectionImage image, TcpEnd local)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return Fill(fd, image, local);
     }
 
     /// <summary>Ends repair: the connection is this node's from now on.</summary>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Runtime.InteropServices;
 using System.Threading;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tap;
@@ -74,6 +75,22 @@ public sealed class HeldPackets : IDisposable
                 _ = _device.Write(frame);
             }
         }
+    }
+
+    /// <summary>Has a frame come in by the interface that its source names.</summary>
+    public void Inject(ReadOnlySpan<byte> frame)
+    {
+        lock (_lock)
+        {
+            _ = _device.Write(frame);
+        }
+    }
+
+    /// <summary>Writes the Ethernet source that says by which interface a frame is to come in.</summary>
+    internal static void WriteSource(Span<byte> frame, int interfaceIndex)
+    {
+        Mark.CopyTo(frame[6..]);
+        MemoryMarshal.Write(frame[(6 + Mark.Length)..], interfaceIndex);
     }
 
     /// <inheritdoc/>

@@ -146,6 +146,18 @@ public sealed class SteeringLayer : IDisposable
     /// <summary>Ends the translation.</summary>
     public int ForgetTranslation(TcpEnd local, TcpEnd remote) => _outbound.Delete(ConnectionKey.Create(local, remote));
 
+    /// <summary>Forgets every connection, given away or taken.</summary>
+    public void Clear()
+    {
+        foreach (BpfMap map in (BpfMap[])[_inbound, _outbound])
+        {
+            while (map.FirstKey(out ConnectionKey key) == 0)
+            {
+                map.Delete(key);
+            }
+        }
+    }
+
     /// <summary>Entries of either table.</summary>
     public (int Inbound, int Outbound) CountEntries() => (Count(_inbound), Count(_outbound));
 

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Handoff.Configuration;
+
+/// <summary>Reads the lines of a configuration.</summary>
+internal sealed class ConfigurationReader(string path)
+{
+    private const int FewestPort = 1024;
+    private const int DefaultPort = 1950;
+
+    private readonly Dictionary<string, int> _seen = new(StringComparer.Ordinal);
+    private readonly List<(int Line, string Value)> _peers = [];
+    private int _line;
+
+    internal HandoffConfiguration Read(string text)
+    {
+        var configuration = new HandoffConfiguration();
+        foreach (string raw in text.Split('\n'))
+        {
+            _line++;
+            string line = raw.Split('#')[0].Trim();
+            if (line.Length == 0)
+            {
+                continue;
+            }
+
+            int equals = line.IndexOf('=', StringComparison.Ordinal);
+            if (equals <= 0)
+            {
+                throw Wrong($"\"{line}\" is not \"key = value\"");
+            }
+
+            string key = line[..equals].Trim();
+            string value = line[(equals + 1)..].Trim();
+            if (key != "peer" && !_seen.TryAdd(key, _line))
+            {
+                throw Wrong($"{key} is in line {_seen[key]} already");
+            }
+
+            configuration = Apply(configuration, key, value);
+        }
+
+        return Finish(configuration);
+    }
+
+    private HandoffConfiguration Apply(HandoffConfiguration configuration, string key, string value)
+    {
+        switch (key)
+        {
+            case "svcWorkerNum":
+                return configuration with { WorkerCount = Number(key, value, 1, 512) };
+            case "port":
+                return configuration with { Port = Number(key, value, FewestPort, ushort.MaxValue) };
+            case "local_ip":
+                return configuration with { LocalAddresses = Addresses(value) };
+            case "peer":
+                // A peer without a port has this daemon's, which may stand further down.
+                _peers.Add((_line, value));
+                return configuration;
+            case "interface":
+                return configuration with { Interface = Text(key, value) };
+            case "socket_directory":
+                return configuration with { SocketDirectory = AbsolutePath(key, value) };
+            case "certificate":
+                return configuration with { Certificate = AbsolutePath(key, value) };
+            case "key":
+                return configuration with { Key = AbsolutePath(key, value) };
+            case "authority":
+                return configuration with { Authority = AbsolutePath(key, value) };
+            case "held_megabytes":
+                return configuration with { HeldMegabytes = Number(key, value, 1, 1024) };
+            case "max_connections":
+                return configuration with { MaximumConnections = Number(key, value, 1, 1_000_000) };
+            default:
+                throw Wrong($"there is no key \"{key}\"; there are svcWorkerNum, port, local_ip, peer, interface, socket_directory, "
+                    + "certificate, key, authority, held_megabytes and max_connections");
+        }
+    }
+
+    private HandoffConfiguration Finish(HandoffConfiguration configuration)
+    {
+        if (configuration.LocalAddresses.IsEmpty)
+        {
+            throw new HandoffConfigurationException(
+                $"{path}: local_ip is missing: one or two addresses of this node, as \"local_ip = 10.0.0.2\"");
+        }
+
+        string[] files = [configuration.Certificate, configuration.Key, configuration.Authority];
+        if (files.Any(static file => file.Length > 0) && files.Any(static file => file.Length == 0))
+        {
+            throw new HandoffConfigurationException($"{path}: certificate, key and authority belong together; one of them is missing");
+        }
+
+        ImmutableArray<HandoffPeer>.Builder peers = ImmutableArray.CreateBuilder<HandoffPeer>(_peers.Count);
+        foreach ((int line, string value) in _peers)
+        {
+            _line = line;
+            HandoffPeer peer = Peer(value, configuration);
+            if (peers.Any(other => other.Name == peer.Name || other.Daemon == peer.Daemon))
+            {
+                throw Wrong($"peer {peer.Name} at {peer.Daemon} is there twice, by its name or its address");
+            }
+
+            peers.Add(peer);
+        }
+
+        return configuration with { Peers = peers.ToImmutable() };
+    }
+
+    private HandoffPeer Peer(string value, HandoffConfiguration configuration)
+    {
+        string[] words = value.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        if (words.Length is < 2 or > 3 || !IpAddress.TryParse(words[1], out IpAddress address))
+        {
+            throw Wrong($"\"{value}\" is not \"NAME ADDRESS [PORT]\", as \"peer = edge-2 10.0.0.3\"");
+        }
+
+        int port = words.Length == 3
+            ? Number("peer's port", words[2], FewestPort, ushort.MaxValue)
+            : _seen.ContainsKey("port") ? configuration.Port : DefaultPort;
+        return configuration.LocalAddresses.Contains(address) && port == configuration.Port
+            ? throw Wrong($"peer {words[0]} is this node itself")
+            : new HandoffPeer(words[0], new TcpEnd(address, (ushort)port));
+    }
+
+    private ImmutableArray<IpAddress> Addresses(string value)
+    {
+        string[] words = value.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries);
+        if (words.Length is < 1 or > 2)
+        {
+            throw Wrong($"local_ip has {words.Length} addresses; one or two are allowed");
+        }
+
+        ImmutableArray<IpAddress> addresses =
+        [
+            .. words.Select(word => IpAddress.TryParse(word, out IpAddress address) && !address.IsAny && !address.IsMulticast
+                ? address
+                : throw Wrong($"local_ip: \"{word}\" is not an address that a node can have")),
+        ];
+        return addresses.Distinct().Count() == addresses.Length ? addresses : throw Wrong("local_ip has one address twice");
+    }
+
+    private int Number(string key, string value, int fewest, int most) =>
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= fewest && number <= most
+            ? number
+            : throw Wrong(string.Create(
+                CultureInfo.InvariantCulture, $"{key} is \"{value}\"; it must be a whole number from {fewest} to {most}"));
+
+    private string Text(string key, string value) => value.Length > 0 ? value : throw Wrong($"{key} is empty");
+
+    private string AbsolutePath(string key, string value) =>
+        value.StartsWith('/') ? value : throw Wrong($"{key} is \"{value}\"; it must be a path from the root, as /etc/tcpm/{key}.pem");
+
+    private HandoffConfigurationException Wrong(string message) =>
+        new(string.Create(CultureInfo.InvariantCulture, $"{path}:{_line}: {message}"));
+}

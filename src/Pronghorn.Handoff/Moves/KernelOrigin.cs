@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Protocol;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tcp;
+
+namespace Pronghorn.Handoff.Moves;
+
+/// <summary>The origin's side of a move, on a connection of the kernel.</summary>
+/// <param name="node">The node.</param>
+/// <param name="fd">The connection; the caller's to close, after the move too.</param>
+/// <param name="local">The end that it has here.</param>
+/// <param name="request">What the target was asked.</param>
+public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare request) : IOriginSide
+{
+    /// <inheritdoc/>
+    public Refusal Hold() => node.Layer.Hold(local, request.Remote, request.Epoch) switch
+    {
+        0 => Refusal.None,
+        -Errno.Exists => new Refusal(RefusalReason.Busy, "the connection is being moved already"),
+        -Errno.TooBig => new Refusal(RefusalReason.TableFull, "the table of connections given away is full"),
+        int result => Refusal.FromKernel("holding the peer's packets", result),
+    };
+
+    /// <inheritdoc/>
+    public Refusal TryTake(out ConnectionImage? image) => ConnectionCapture.TryTake(fd, out image);
+
+    /// <inheritdoc/>
+    public void GiveBack()
+    {
+        // The socket first: what was held must find it awake.
+        ConnectionCapture.GiveBack(fd);
+        node.Layer.Forget(local, request.Remote);
+        node.Held.Replay();
+    }
+
+    /// <inheritdoc/>
+    public void LetGo(TcpEnd target)
+    {
+        node.Layer.Redirect(local, request.Remote, target, node.InterfaceIndex, request.Epoch);
+        ConnectionCapture.Discard(fd);
+        node.Held.Replay();
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using Pronghorn.Handoff.Steering;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Handoff.Moves;
+
+/// <summary>What a node needs to give connections away and to take them.</summary>
+/// <param name="Layer">Its programs and tables.</param>
+/// <param name="Held">Where packets wait.</param>
+/// <param name="InterfaceIndex">The interface by which peers and other nodes are reached.</param>
+/// <param name="Mac">Its hardware address.</param>
+public sealed record SteeredNode(SteeringLayer Layer, HeldPackets Held, int InterfaceIndex, MacAddress Mac)
+{
+    /// <summary>Makes a socket of a family, in the node's network namespace.</summary>
+    public Func<bool, int> OpenSocket { get; init; } = TcpSocket.Open;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Linq;
+using Pronghorn.Handoff.Configuration;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+using Xunit;
+
+namespace Pronghorn.Handoff.Tests.Configuration;
+
+public sealed class HandoffConfigurationTests
+{
+    [Fact]
+    public void OnlyAnAddress_OthersHaveTheirDefaults()
+    {
+        HandoffConfiguration read = HandoffConfiguration.Parse("tcpm.conf", "local_ip = 10.0.0.2\n");
+
+        Assert.Equal(1, read.WorkerCount);
+        Assert.Equal(1950, read.Port);
+        Assert.Equal([IpAddress.Parse("10.0.0.2")], read.LocalAddresses.AsEnumerable());
+        Assert.Empty(read.Peers);
+    }
+
+    [Fact]
+    public void EveryKey_IsRead()
+    {
+        HandoffConfiguration read = HandoffConfiguration.Parse("tcpm.conf", """
+            # a node
+            svcWorkerNum = 8
+            peer = edge-2 10.0.0.3        # the port below
+            port = 1951
+            peer = edge-3 fd00::4 2000
+            local_ip = 10.0.0.2, fd00::2
+            interface = eth1
+            socket_directory = /run/other
+            certificate = /etc/tcpm/node.pem
+            key = /etc/tcpm/node.key
+            authority = /etc/tcpm/ca.pem
+            held_megabytes = 64
+            max_connections = 1000
+            """);
+
+        Assert.Equal(8, read.WorkerCount);
+        Assert.Equal(
+            [
+                new HandoffPeer("edge-2", new TcpEnd(IpAddress.Parse("10.0.0.3"), 1951)),
+                new HandoffPeer("edge-3", new TcpEnd(IpAddress.Parse("fd00::4"), 2000)),
+            ],
+            read.Peers.AsEnumerable());
+        Assert.Equal(2, read.LocalAddresses.Length);
+        Assert.Equal((1951, "eth1", "/run/other", 64, 1000), (
+            read.Port, read.Interface, read.SocketDirectory, read.HeldMegabytes, read.MaximumConnections));
+    }
+
+    [Theory]
+    [InlineData("svcWorkerNum = 0", "tcpm.conf:2: svcWorkerNum is \"0\"; it must be a whole number from 1 to 512")]
+    [InlineData("svcWorkerNum = 513", "from 1 to 512")]
+    [InlineData("port = 1023", "from 1024 to 65535")]
+    [InlineData("port = 65536", "from 1024 to 65535")]
+    [InlineData("port = x", "from 1024 to 65535")]
+    [InlineData("local_ip = 10.0.0.3", "local_ip is in line 1 already")]
+    [InlineData("prot = 1950", "there is no key \"prot\"")]
+    [InlineData("just words", "is not \"key = value\"")]
+    [InlineData("peer = edge-2", "is not \"NAME ADDRESS [PORT]\"")]
+    [InlineData("peer = edge-2 nowhere", "is not \"NAME ADDRESS [PORT]\"")]
+    [InlineData("peer = me 10.0.0.2", "is this node itself")]
+    [InlineData("peer = a 10.0.0.3\npeer = a 10.0.0.4", "tcpm.conf:3: peer a at 10.0.0.4:1950 is there twice")]
+    [InlineData("certificate = /a", "belong together")]
+    [InlineData("certificate = a", "a path from the root")]
+    [InlineData("interface =", "interface is empty")]
+    public void WrongLine_IsNamedWithItsRange(string line, string expected)
+    {
+        HandoffConfigurationException error = Assert.Throws<HandoffConfigurationException>(
+            () => HandoffConfiguration.Parse("tcpm.conf", "local_ip = 10.0.0.2\n" + line));
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("local_ip = 0.0.0.0")]
+    [InlineData("local_ip = 10.0.0.1 10.0.0.1")]
+    [InlineData("local_ip = 10.0.0.1 10.0.0.2 10.0.0.3")]
+    public void WrongAddresses_AreNamed(string text) => Assert.Contains(
+        "local_ip",
+        Assert.Throws<HandoffConfigurationException>(() => HandoffConfiguration.Parse("tcpm.conf", text)).Message,
+        StringComparison.Ordinal);
+}
