@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Concurrent;
+using System.IO;
+using System.Security.Cryptography;
+using System.Threading;
+using System.Threading.Channels;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Moves;
+using Pronghorn.Handoff.Protocol;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Linux.Tcp;
+
+namespace Pronghorn.Handoff.Peers;
+
+/// <summary>
+/// What two daemons have with each other: any number of moves at once, in both directions, over one stream that is authenticated
+/// already. When the stream ends, moves that are not decided end too, each where it came from.
+/// </summary>
+public sealed class PeerConnection : IMessageSender, IAsyncDisposable
+{
+    // Of one peer at once: what it may have this node keep in memory is bounded by it.
+    private const int MostIncoming = 1024;
+
+    private readonly MessageStream _stream;
+    private readonly SteeredNode _node;
+    private readonly IConnectionTaker _taker;
+    private readonly MoveTimes _times;
+    private readonly ConcurrentDictionary<ulong, Channel<Message>> _outgoing = new();
+    private readonly ConcurrentDictionary<ulong, Channel<Message>> _incoming = new();
+    private readonly CancellationTokenSource _ended = new();
+    private bool _isDisposed;
+
+    /// <summary>Makes one; <see cref="RunAsync"/> must run for anything to happen.</summary>
+    /// <param name="stream">An authenticated stream to the other daemon; this disposes of it.</param>
+    /// <param name="node">This node.</param>
+    /// <param name="taker">Who takes connections that come.</param>
+    /// <param name="times">How long to wait for the other.</param>
+    public PeerConnection(Stream stream, SteeredNode node, IConnectionTaker taker, MoveTimes? times = null)
+    {
+        _stream = new MessageStream(stream);
+        _node = node;
+        _taker = taker;
+        _times = times ?? MoveTimes.Default;
+    }
+
+    /// <summary>Reads what the other daemon says until it ends, or this is cancelled.</summary>
+    /// <returns>Null when the other has ended in order, else what went wrong.</returns>
+    public async Task<string?> RunAsync(CancellationToken cancellation)
+    {
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _ended.Token);
+        try
+        {
+            while (await _stream.ReadAsync(both.Token) is { } message)
+            {
+                Dispatch(message);
+            }
+
+            return null;
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+        catch (Exception failure) when (failure is IOException or ImageFormatException)
+        {
+            return failure.Message;
+        }
+        finally
+        {
+            await _ended.CancelAsync();
+            foreach (Channel<Message> channel in _outgoing.Values)
+            {
+                channel.Writer.TryComplete();
+            }
+
+            foreach (Channel<Message> channel in _incoming.Values)
+            {
+                channel.Writer.TryComplete();
+            }
+        }
+    }
+
+    /// <summary>Moves a connection to the other node.</summary>
+    /// <param name="fd">The connection; the caller's to close, after the move too.</param>
+    /// <param name="listener">The listener at the other node whose worker is to have it.</param>
+    /// <param name="epoch">How often it has moved, this time included.</param>
+    /// <param name="known">The end that the peer knows; null for the one that it has here.</param>
+    /// <param name="complete">Adds what the application sends along; null for nothing.</param>
+    /// <param name="cancellation">Gives the move up as long as that can be.</param>
+    public async Task<MoveOutcome> MoveAsync(
+        int fd,
+        TcpEnd listener,
+        uint epoch = 1,
+        TcpEnd? known = null,
+        Func<ConnectionImage, ConnectionImage>? complete = null,
+        CancellationToken cancellation = default)
+    {
+        Refusal refusal = ConnectionCapture.Examine(fd, out _, out TcpEnd local, out TcpEnd remote, out bool isIpv6);
+        if (!refusal.IsNone)
+        {
+            return new MoveOutcome(refusal, default, default, IsLive: false);
+        }
+
+        var request = new Prepare(NewNumber(), epoch, isIpv6, known ?? local, remote, listener, Bytes: 0);
+        Channel<Message> answers = Channel.CreateUnbounded<Message>();
+        _outgoing[request.Move] = answers;
+        try
+        {
+            if (_ended.IsCancellationRequested)
+            {
+                return new MoveOutcome(new Refusal(RefusalReason.Peer, "the other daemon has gone"), default, default, IsLive: false);
+            }
+
+            return await new OriginMove(this, answers.Reader, _times).RunAsync(
+                request, new KernelOrigin(_node, fd, local, request), complete ?? (static image => image), cancellation);
+        }
+        finally
+        {
+            _outgoing.TryRemove(request.Move, out _);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask SendAsync(Message message, CancellationToken cancellation)
+    {
+        try
+        {
+            await _stream.SendAsync(message, cancellation);
+        }
+        catch (Exception failure) when (failure is IOException or ObjectDisposedException or OperationCanceledException)
+        {
+            // The reader sees the same, and ends what waits.
+        }
+    }
+
+    /// <summary>Ends the stream.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!Interlocked.Exchange(ref _isDisposed, true))
+        {
+            await _ended.CancelAsync();
+            await _stream.DisposeAsync();
+        }
+    }
+
+    private static ulong NewNumber()
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
+        RandomNumberGenerator.Fill(bytes);
+        return BitConverter.ToUInt64(bytes);
+    }
+
+    private void Dispatch(Message message)
+    {
+        switch (message)
+        {
+            case Prepare request:
+                Begin(request);
+                break;
+            case Prepared or Restored or Live:
+                Pass(_outgoing, message);
+                break;
+            case Refused when _outgoing.ContainsKey(message.Move):
+                Pass(_outgoing, message);
+                break;
+            default:
+                Pass(_incoming, message);
+                break;
+        }
+    }
+
+    private static void Pass(ConcurrentDictionary<ulong, Channel<Message>> moves, Message message)
+    {
+        // One that is not known has ended here already.
+        if (moves.TryGetValue(message.Move, out Channel<Message>? channel))
+        {
+            channel.Writer.TryWrite(message);
+        }
+    }
+
+    private void Begin(Prepare request)
+    {
+        Channel<Message> messages = Channel.CreateUnbounded<Message>();
+        if (_incoming.Count >= MostIncoming || !_incoming.TryAdd(request.Move, messages))
+        {
+            var full = new Refusal(RefusalReason.Limit, "too many connections come at once, or two moves have one number");
+            _ = SendAsync(new Refused(request.Move, full), CancellationToken.None).AsTask();
+            return;
+        }
+
+        _ = Task.Run(async () =>
+        {
+            using var side = new KernelTarget(_node, _taker);
+            try
+            {
+                await new TargetMove(this, messages.Reader, _times).RunAsync(request, side, CancellationToken.None);
+            }
+            finally
+            {
+                _incoming.TryRemove(request.Move, out _);
+            }
+        });
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Threading;
+using System.Threading.Channels;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Moves;
+using Pronghorn.Handoff.Peers;
+using Pronghorn.Handoff.Protocol;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Tests.Steering;
+using Pronghorn.Lab;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Pronghorn.Handoff.Tests.Peers;
+
+/// <summary>Many connections move between two daemons over TLS while their clients talk.</summary>
+public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper output) : IClassFixture<HandoffWorld>, IDisposable
+{
+    private const int Port = 6000;
+
+    private readonly TestCertificates _certificates = new();
+
+    public void Dispose() => _certificates.Dispose();
+
+    [Fact]
+    public async Task FiftyConnections_MoveWhileClientsEcho_EveryByteArrivesInOrder()
+    {
+        const int Count = 50;
+        (HandoffWorld.Node from, HandoffWorld.Node to) = (world.Nodes[0], world.Nodes[1]);
+        await using Daemons daemons = await Daemons.MeetAsync(_certificates, from, to);
+        using Socket listener = from.Listen(false, Port);
+        List<Task> echoes = [];
+        List<double> freezes = [];
+        using var enough = new CancellationTokenSource();
+        for (int i = 0; i < Count; i++)
+        {
+            Socket client = NamespaceThread.Run(world.Client, () =>
+            {
+                var made = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                made.Connect(IPAddress.Parse(from.Address(false)), Port);
+                return made;
+            });
+            Socket server = await listener.AcceptAsync();
+            var talk = new EchoTalk(client, seed: i);
+            Task talking = talk.RunAsync(enough.Token);
+            echoes.Add(talking);
+            await talk.EchoSomeAsync(server);
+
+            MoveOutcome outcome = await daemons.Near.MoveAsync((int)server.Handle, to.End(false, Port));
+
+            Assert.True(outcome.Refusal.IsNone, outcome.Refusal.ToString());
+            freezes.Add(outcome.Freeze.TotalMicroseconds);
+            server.Dispose();
+            Socket moved = await daemons.TakenAsync();
+            echoes.Add(EchoTalk.EchoAllAsync(moved));
+        }
+
+        await enough.CancelAsync();
+        await Task.WhenAll(echoes).WaitAsync(TimeSpan.FromSeconds(60));
+        freezes.Sort();
+        output.WriteLine($"freeze: p50 {freezes[Count / 2]:0} us, p90 {freezes[Count * 9 / 10]:0} us, of {Count} moves");
+        foreach (HandoffWorld.Node node in world.Nodes)
+        {
+            Assert.Equal(0, node.Hold.Dropped);
+            node.Layer.Clear();
+        }
+    }
+
+    [Fact]
+    public async Task OtherDaemonGoes_MoveIsRefusedAndTheConnectionStays()
+    {
+        (HandoffWorld.Node from, HandoffWorld.Node to) = (world.Nodes[0], world.Nodes[1]);
+        Daemons daemons = await Daemons.MeetAsync(_certificates, from, to);
+        using Socket listener = from.Listen(false, Port + 1);
+        using Socket client = NamespaceThread.Run(world.Client, () =>
+        {
+            var made = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            made.Connect(IPAddress.Parse(from.Address(false)), Port + 1);
+            return made;
+        });
+        using Socket server = await listener.AcceptAsync();
+        await daemons.Far.DisposeAsync();
+
+        MoveOutcome outcome = await daemons.Near.MoveAsync((int)server.Handle, to.End(false, Port + 1));
+
+        Assert.Equal(RefusalReason.Peer, outcome.Refusal.Reason);
+        await client.SendAsync("still here"u8.ToArray());
+        Assert.Equal(10, await server.ReceiveAsync(new byte[20]));
+        await daemons.DisposeAsync();
+    }
+
+    /// <summary>A client that sends numbered bytes and checks that they come back.</summary>
+    private sealed class EchoTalk(Socket client, int seed)
+    {
+        private const int Part = 777;
+
+        public async Task RunAsync(CancellationToken enough)
+        {
+            byte[] sent = new byte[Part];
+            byte[] back = new byte[Part];
+            var random = new Random(seed);
+            while (!enough.IsCancellationRequested)
+            {
+                random.NextBytes(sent);
+                await client.SendAsync(sent, CancellationToken.None);
+                for (int count = 0; count < Part;)
+                {
+                    int got = await client.ReceiveAsync(back.AsMemory(count), CancellationToken.None);
+                    Assert.True(got > 0, "the connection ended");
+                    count += got;
+                }
+
+                Assert.Equal(sent, back);
+            }
+
+            client.Shutdown(SocketShutdown.Send);
+            Assert.Equal(0, await client.ReceiveAsync(back, CancellationToken.None));
+            client.Dispose();
+        }
+
+        /// <summary>Echoes half a part, so that the move comes in the middle of one.</summary>
+        public async Task EchoSomeAsync(Socket server)
+        {
+            byte[] buffer = new byte[Part / 2];
+            int got = await server.ReceiveAsync(buffer);
+            await server.SendAsync(buffer.AsMemory(0, got));
+        }
+
+        public static async Task EchoAllAsync(Socket server)
+        {
+            byte[] buffer = new byte[4096];
+            int got;
+            while ((got = await server.ReceiveAsync(buffer)) > 0)
+            {
+                await server.SendAsync(buffer.AsMemory(0, got));
+            }
+
+            server.Dispose();
+        }
+    }
+
+    private sealed class Daemons : IConnectionTaker, IAsyncDisposable
+    {
+        private readonly Channel<int> _taken = Channel.CreateUnbounded<int>();
+        private Task _running = Task.CompletedTask;
+
+        public PeerConnection Near { get; private set; } = null!;
+
+        public PeerConnection Far { get; private set; } = null!;
+
+        public static async Task<Daemons> MeetAsync(TestCertificates certificates, HandoffWorld.Node from, HandoffWorld.Node to)
+        {
+            using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            listener.Listen();
+            var near = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            await near.ConnectAsync(listener.LocalEndPoint!);
+            Socket far = await listener.AcceptAsync();
+            far.NoDelay = true;
+            Task<(SslStream Stream, string Name)> accepting = new PeerAuthentication(certificates.Issue("b"), certificates.Authority)
+                .AcceptAsync(new NetworkStream(far, true), default);
+            Stream connected = await new PeerAuthentication(certificates.Issue("a"), certificates.Authority)
+                .ConnectAsync(new NetworkStream(near, true), "b", default);
+            var daemons = new Daemons();
+            daemons.Near = new PeerConnection(connected, NodeOf(from), daemons);
+            daemons.Far = new PeerConnection((await accepting).Stream, NodeOf(to), daemons);
+            daemons._running = Task.WhenAll(daemons.Near.RunAsync(default), daemons.Far.RunAsync(default));
+            return daemons;
+        }
+
+        public bool Serves(TcpEnd listener) => true;
+
+        public void Take(TcpEnd listener, int fd, ConnectionImage image) => Assert.True(_taken.Writer.TryWrite(fd));
+
+        public async Task<Socket> TakenAsync() => new(new SafeSocketHandle(await _taken.Reader.ReadAsync(), ownsHandle: true));
+
+        public async ValueTask DisposeAsync()
+        {
+            await Near.DisposeAsync();
+            await Far.DisposeAsync();
+            await _running;
+        }
+
+        private static SteeredNode NodeOf(HandoffWorld.Node node) => new(
+            node.Layer, node.Hold, node.InterfaceIndex,
+            MacAddress.Parse(node.Place.Run("cat", $"/sys/class/net/{HandoffWorld.Interface}/address").Trim()))
+        {
+            OpenSocket = isIpv6 => NamespaceThread.Run(node.Place, () => TcpSocket.Open(isIpv6)),
+        };
+    }
+}
