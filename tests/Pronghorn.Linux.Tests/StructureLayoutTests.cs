@@ -8,6 +8,8 @@ using System.Text;
 using Pronghorn.Lab;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tap;
+using Pronghorn.Linux.Tcp;
 using Xunit;
 
 namespace Pronghorn.Linux.Tests;
@@ -23,6 +25,7 @@ public sealed class StructureLayoutTests
         var stated = new Dictionary<string, long>();
         AddSockets(stated);
         AddFiles(stated, architecture);
+        AddTcp(stated);
         AddXdp(stated);
         AddDevices(stated);
         AddBpf(stated);
@@ -60,6 +63,40 @@ public sealed class StructureLayoutTests
         values["SOCK_NONBLOCK"] = Constants.SocketNonBlocking;
         values["MSG_TRUNC"] = Constants.MessageTruncate;
         values["MSG_DONTWAIT"] = Constants.MessageDontWait;
+    }
+
+    private static void AddTcp(Dictionary<string, long> values)
+    {
+        values["sizeof(struct sockaddr_in6)"] = Unsafe.SizeOf<InternetAddress>();
+        values["sizeof(struct sockaddr_in)"] = InternetAddress.Ipv4Length;
+        values["sizeof(struct tcp_repair_window)"] = TcpRepairWindow.Length;
+        Offset<TcpRepairWindow>(values, "tcp_repair_window", "snd_wnd", nameof(TcpRepairWindow.SndWnd));
+        Offset<TcpRepairWindow>(values, "tcp_repair_window", "rcv_wup", nameof(TcpRepairWindow.RcvWup));
+        values["TCP_REPAIR"] = TcpRepair.OptionRepair;
+        values["TCP_REPAIR_QUEUE"] = TcpRepair.OptionRepairQueue;
+        values["TCP_QUEUE_SEQ"] = TcpRepair.OptionQueueSequence;
+        values["TCP_REPAIR_OPTIONS"] = TcpRepair.OptionRepairOptions;
+        values["TCP_TIMESTAMP"] = TcpRepair.OptionTimestamp;
+        values["TCP_REPAIR_WINDOW"] = TcpRepair.OptionRepairWindow;
+        values["TCP_MAXSEG"] = TcpRepair.OptionMaximumSegment;
+        values["TCP_REPAIR_OFF_NO_WP"] = TcpRepair.RepairOffNoProbe;
+        values["TCP_RECV_QUEUE"] = (long)RepairSide.Receive;
+        values["TCP_SEND_QUEUE"] = (long)RepairSide.Send;
+        values["SIOCOUTQ"] = (long)TcpRepair.OutputQueue;
+        values["SIOCOUTQNSD"] = (long)TcpRepair.OutputQueueNotSent;
+        values["SIOCINQ"] = (long)TcpRepair.InputQueue;
+        values["MSG_PEEK"] = TcpRepair.MessagePeek;
+        values["offsetof(struct tcp_info, tcpi_rto)"] = TcpInformation.OffsetOfRetransmissionTimeout;
+        values["offsetof(struct tcp_info, tcpi_snd_cwnd)"] = TcpInformation.OffsetOfCongestionWindow;
+        values["offsetof(struct tcp_info, tcpi_total_retrans)"] = TcpInformation.OffsetOfRetransmissions;
+        values["TCP_INFO"] = TcpInformation.Option;
+        values["TCPI_OPT_ECN"] = (long)TcpNegotiated.Ecn;
+        values["TUNSETIFF"] = (long)TapDevice.SetInterface;
+        values["SIOCSIFFLAGS"] = (long)TapDevice.SetFlags;
+        values["SIOCSIFMTU"] = (long)TapDevice.SetMtu;
+        values["SIOCSIFTXQLEN"] = (long)TapDevice.SetQueueLength;
+        values["IFF_TAP"] = TapDevice.Tap;
+        values["IFF_NO_PI"] = TapDevice.NoInformation;
     }
 
     private static void AddFiles(Dictionary<string, long> values, Architecture architecture)
@@ -187,8 +224,8 @@ public sealed class StructureLayoutTests
         var prologue = new StringBuilder();
         prologue.AppendLine("#define _GNU_SOURCE");
         foreach (string header in (string[])["errno.h", "fcntl.h", "poll.h", "sched.h", "stddef.h", "time.h", "sys/epoll.h", "sys/mman.h",
-            "sys/resource.h", "sys/socket.h", "sys/syscall.h", "net/if.h", "linux/bpf.h", "linux/ethtool.h",
-            "linux/if_xdp.h", "linux/netlink.h", "linux/sockios.h"])
+            "sys/ioctl.h", "sys/resource.h", "sys/socket.h", "sys/syscall.h", "net/if.h", "linux/bpf.h", "linux/ethtool.h",
+            "linux/if_xdp.h", "linux/netlink.h", "linux/sockios.h", "netinet/in.h", "linux/tcp.h", "linux/if_tun.h"])
         {
             prologue.AppendLine($"#include <{header}>");
         }

@@ -14,12 +14,12 @@ public sealed unsafe class TapDevice : IDisposable
     /// <summary>The largest frame: an IP packet of 65,535 bytes and its Ethernet header.</summary>
     public const int LargestFrame = 65_535 + 14;
 
-    private const nuint SetInterface = 0x400454ca; // TUNSETIFF
-    private const nuint SetFlags = 0x8914; // SIOCSIFFLAGS
-    private const nuint SetMtu = 0x8922; // SIOCSIFMTU
-    private const nuint SetQueueLength = 0x8943; // SIOCSIFTXQLEN
-    private const short Tap = 0x0002; // IFF_TAP
-    private const short NoInformation = 0x1000; // IFF_NO_PI
+    internal const nuint SetInterface = 0x400454ca; // TUNSETIFF
+    internal const nuint SetFlags = 0x8914; // SIOCSIFFLAGS
+    internal const nuint SetMtu = 0x8922; // SIOCSIFMTU
+    internal const nuint SetQueueLength = 0x8943; // SIOCSIFTXQLEN
+    internal const short Tap = 0x0002; // IFF_TAP
+    internal const short NoInformation = 0x1000; // IFF_NO_PI
     private const int ReadWrite = 2; // O_RDWR
     private const int LargestMtu = 65_521;
     private const int QueueLength = 65_536;

@@ -79,8 +79,11 @@ public readonly record struct TcpInformation(
     uint Retransmissions,
     uint CongestionWindow)
 {
-    private const int Option = 11; // TCP_INFO
-    private const int LengthNeeded = 104;
+    internal const int Option = 11; // TCP_INFO
+    internal const int OffsetOfRetransmissionTimeout = 8;
+    internal const int OffsetOfCongestionWindow = 80;
+    internal const int OffsetOfRetransmissions = 100;
+    private const int LengthNeeded = OffsetOfRetransmissions + sizeof(uint);
 
     /// <summary>Asks the kernel.</summary>
     /// <returns>0 or a negative error number.</returns>
@@ -102,9 +105,9 @@ public readonly record struct TcpInformation(
             (TcpNegotiated)(bytes[5] & 0xf),
             BitConverter.IsLittleEndian ? low : high,
             BitConverter.IsLittleEndian ? high : low,
-            MemoryMarshal.Read<uint>(bytes[8..]),
-            MemoryMarshal.Read<uint>(bytes[100..]),
-            MemoryMarshal.Read<uint>(bytes[80..]));
+            MemoryMarshal.Read<uint>(bytes[OffsetOfRetransmissionTimeout..]),
+            MemoryMarshal.Read<uint>(bytes[OffsetOfRetransmissions..]),
+            MemoryMarshal.Read<uint>(bytes[OffsetOfCongestionWindow..]));
         return 0;
     }
 }

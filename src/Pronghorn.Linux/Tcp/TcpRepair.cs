@@ -51,20 +51,20 @@ public static class TcpRepair
     /// <summary>IPPROTO_TCP, the level of all options here.</summary>
     public const int Level = 6;
 
-    private const int OptionRepair = 19;
-    private const int OptionRepairQueue = 20;
-    private const int OptionQueueSequence = 21;
-    private const int OptionRepairOptions = 22;
-    private const int OptionTimestamp = 24;
-    private const int OptionRepairWindow = 29;
-    private const int OptionMaximumSegment = 2;
-    private const nuint OutputQueue = 0x5411; // SIOCOUTQ
-    private const nuint OutputQueueNotSent = 0x894b; // SIOCOUTQNSD
-    private const nuint InputQueue = 0x541b; // SIOCINQ
-    private const int MessagePeek = 2;
+    internal const int OptionRepair = 19;
+    internal const int OptionRepairQueue = 20;
+    internal const int OptionQueueSequence = 21;
+    internal const int OptionRepairOptions = 22;
+    internal const int OptionTimestamp = 24;
+    internal const int OptionRepairWindow = 29;
+    internal const int OptionMaximumSegment = 2;
+    internal const nuint OutputQueue = 0x5411; // SIOCOUTQ
+    internal const nuint OutputQueueNotSent = 0x894b; // SIOCOUTQNSD
+    internal const nuint InputQueue = 0x541b; // SIOCINQ
+    internal const int MessagePeek = 2;
 
     // Without a window probe, which would be a packet of the old owner's.
-    private const int RepairOffNoProbe = -1;
+    internal const int RepairOffNoProbe = -1;
 
     /// <summary>Puts a socket into repair: close and connect make no packet from now on.</summary>
     public static int Enter(int fd) => Libc.SetSocketOption(fd, Level, OptionRepair, 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
@@ -195,7 +196,32 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
             node.Layer, node.Hold, node.InterfaceIndex,
             MacAddress.Parse(node.Place.Run("cat", $"/sys/class/net/{HandoffWorld.Interface}/address").Trim()))
         {
-            OpenSocket = isIpv6 => NamespaceThread.Run(node.Place, () => TcpSocket.Open(isIpv6)),
+            OpenSocket = new SocketStore(node.Place).Take,
         };
+    }
+
+    /// <summary>Sockets of a namespace, made beforehand: to enter it for each would be most of the time of a move.</summary>
+    private sealed class SocketStore(NetworkNamespace place)
+    {
+        private const int AtOnce = 64;
+
+        private readonly ConcurrentQueue<int> _sockets = new();
+
+        public int Take(bool isIpv6)
+        {
+            if (!_sockets.TryDequeue(out int fd))
+            {
+                NamespaceThread.Run(place, () =>
+                {
+                    for (int i = 0; i < AtOnce; i++)
+                    {
+                        _sockets.Enqueue(TcpSocket.Open(isIpv6));
+                    }
+                });
+                Assert.True(_sockets.TryDequeue(out fd));
+            }
+
+            return fd;
+        }
     }
 }
