@@ -7,6 +7,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Pronghorn.Lab;
 using Pronghorn.Linux.Bpf;
+using Pronghorn.Linux.Files;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tap;
 using Pronghorn.Linux.Tcp;
@@ -67,6 +68,11 @@ public sealed class StructureLayoutTests
 
     private static void AddTcp(Dictionary<string, long> values)
     {
+        values["sizeof(struct msghdr)"] = Unsafe.SizeOf<MessageHeader>();
+        Offset<MessageHeader>(values, "msghdr", "msg_control", nameof(MessageHeader.Control));
+        Offset<MessageHeader>(values, "msghdr", "msg_flags", nameof(MessageHeader.Flags));
+        values["sizeof(struct iovec)"] = Unsafe.SizeOf<IoVector>();
+        values["sizeof(struct cmsghdr)"] = 16;
         values["sizeof(struct sockaddr_in6)"] = Unsafe.SizeOf<InternetAddress>();
         values["sizeof(struct sockaddr_in)"] = InternetAddress.Ipv4Length;
         values["sizeof(struct tcp_repair_window)"] = TcpRepairWindow.Length;

@@ -52,6 +52,18 @@ public static unsafe partial class Libc
         return result < 0 ? result : number;
     }
 
+    /// <summary>sendmsg(2).</summary>
+    internal static long SendMessage(int fd, void* message, int flags) => Result(SendmsgNative(fd, message, flags));
+
+    /// <summary>recvmsg(2).</summary>
+    internal static long ReceiveMessage(int fd, void* message, int flags) => Result(RecvmsgNative(fd, message, flags));
+
+    [LibraryImport(Library, EntryPoint = "sendmsg")]
+    private static partial nint SendmsgNative(int fd, void* message, int flags);
+
+    [LibraryImport(Library, EntryPoint = "recvmsg")]
+    private static partial nint RecvmsgNative(int fd, void* message, int flags);
+
     [LibraryImport(Library, EntryPoint = "connect")]
     private static partial int ConnectNative(int fd, void* address, uint length);
 
