@@ -44,7 +44,7 @@ public sealed class SocketDiagnostics : IDisposable
     // struct inet_diag_req_v2: family, protocol, extensions, padding, states, and the socket's identity of 48 bytes.
     private const int RequestLength = NetlinkMessage.HeaderLength + 8 + IdentityLength;
     private const int IdentityLength = 48;
-    private const int AnswerLength = 72;
+    internal const int AnswerLength = 72;
 
     /// <summary>More answers follow.</summary>
     internal const int Unfinished = 1;
@@ -191,7 +191,7 @@ public sealed class SocketDiagnostics : IDisposable
         return result;
     }
 
-    private static DiagnosedSocket Parse(ReadOnlySpan<byte> answer, IpProtocol protocol)
+    internal static DiagnosedSocket Parse(ReadOnlySpan<byte> answer, IpProtocol protocol)
     {
         // struct inet_diag_msg: family, state, timer, retransmissions, then the identity.
         bool isIpv6 = answer[0] == Constants.AddressFamilyInet6;

@@ -8,6 +8,8 @@ namespace Pronghorn.Linux.Tcp;
 public static class TcpSocket
 {
     private const int Stream = 1; // SOCK_STREAM
+    private const int SocketLevel = 1;
+    private const int OptionCookie = 57; // SO_COOKIE
 
     /// <summary>A new socket that does not block and is not inherited.</summary>
     public static int Open(bool isIpv6) => Libc.Socket(
@@ -52,6 +54,9 @@ public static class TcpSocket
         int result = Libc.GetPeerName(fd, out InternetAddress address);
         return Finish(result, address, out end);
     }
+
+    /// <summary>The number by which the kernel knows a socket, never used again (SO_COOKIE); sock_diag(7) names it too.</summary>
+    public static int GetCookie(int fd, out ulong cookie) => Libc.GetSocketOption(fd, SocketLevel, OptionCookie, out cookie, out _);
 
     private static int Finish(int result, in InternetAddress address, out TcpEnd end)
     {
