@@ -20,7 +20,12 @@ public interface IConnectionTaker
 }
 
 /// <summary>The target's side of a move, on the kernel's sockets.</summary>
-public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker) : ITargetSide, IDisposable
+/// <param name="node">The node.</param>
+/// <param name="taker">Who takes connections.</param>
+/// <param name="lifetimes">Sees to the entries when the connection ends; null for nobody.</param>
+/// <param name="origin">Who is told of the end.</param>
+public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifetimes? lifetimes = null, IMessageSender? origin = null)
+    : ITargetSide, IDisposable
 {
     // Above the kernel's own choice for connects (ip_local_port_range ends at 60999 by default).
     private const int FirstSpare = 61_000;
@@ -88,6 +93,11 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker) : ITa
 
         int fd = _fd;
         _fd = -1;
+        if (origin is not null)
+        {
+            lifetimes?.Watch(fd, request, _local, origin);
+        }
+
         taker.Take(request.Listener, fd, image);
         return Refusal.None;
     }

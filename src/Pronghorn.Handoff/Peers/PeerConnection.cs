@@ -27,6 +27,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     private readonly SteeredNode _node;
     private readonly IConnectionTaker _taker;
     private readonly MoveTimes _times;
+    private readonly Lifetimes? _lifetimes;
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _outgoing = new();
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _incoming = new();
     private readonly CancellationTokenSource _ended = new();
@@ -36,9 +37,12 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     /// <param name="stream">An authenticated stream to the other daemon; this disposes of it.</param>
     /// <param name="node">This node.</param>
     /// <param name="taker">Who takes connections that come.</param>
+    /// <param name="lifetimes">Sees to the entries of connections that end; null for nobody.</param>
     /// <param name="times">How long to wait for the other.</param>
-    public PeerConnection(Stream stream, SteeredNode node, IConnectionTaker taker, MoveTimes? times = null)
+    public PeerConnection(
+        Stream stream, SteeredNode node, IConnectionTaker taker, Lifetimes? lifetimes = null, MoveTimes? times = null)
     {
+        _lifetimes = lifetimes;
         _stream = new MessageStream(stream);
         _node = node;
         _taker = taker;
@@ -159,6 +163,9 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             case Prepare request:
                 Begin(request);
                 break;
+            case Ended ended:
+                _lifetimes?.Bury(ended);
+                break;
             case Prepared or Restored or Live:
                 Pass(_outgoing, message);
                 break;
@@ -192,7 +199,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
 
         _ = Task.Run(async () =>
         {
-            using var side = new KernelTarget(_node, _taker);
+            using var side = new KernelTarget(_node, _taker, _lifetimes, this);
             try
             {
                 await new TargetMove(this, messages.Reader, _times).RunAsync(request, side, CancellationToken.None);

@@ -120,9 +120,25 @@ public sealed class SteeringLayer : IDisposable
         return _inbound.Update(ConnectionKey.Create(local, remote), entry);
     }
 
-    /// <summary>The connection has ended at its new owner: what is late is dropped until <see cref="Forget"/>.</summary>
-    public int Bury(TcpEnd local, TcpEnd remote, uint epoch) => _inbound.Update(
-        ConnectionKey.Create(local, remote), new InboundEntry { Mode = SteeringMode.Tombstone, Epoch = epoch });
+    /// <summary>The connection has ended at its new owner: what is late is dropped until <see cref="ForgetBuried"/>.</summary>
+    /// <returns>0, or a negative error number: -ENOENT where that move is not the last one of a connection given away.</returns>
+    public int Bury(TcpEnd local, TcpEnd remote, uint epoch)
+    {
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        int found = _inbound.Lookup(key, out InboundEntry entry);
+        return found < 0 || entry.Mode != SteeringMode.Redirect || entry.Epoch != epoch
+            ? -Errno.NoEntry
+            : _inbound.Update(key, new InboundEntry { Mode = SteeringMode.Tombstone, Epoch = epoch }, BpfUpdateMode.Replace);
+    }
+
+    /// <summary>Nothing late is expected any more.</summary>
+    public int ForgetBuried(TcpEnd local, TcpEnd remote, uint epoch)
+    {
+        // A new connection of the peer's from the same port may have come, and have moved.
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        int found = _inbound.Lookup(key, out InboundEntry entry);
+        return found == 0 && entry.Mode == SteeringMode.Tombstone && entry.Epoch == epoch ? _inbound.Delete(key) : -Errno.NoEntry;
+    }
 
     /// <summary>The peer's packets are this node's own again.</summary>
     public int Forget(TcpEnd local, TcpEnd remote) => _inbound.Delete(ConnectionKey.Create(local, remote));

@@ -21,6 +21,7 @@ internal static unsafe class BpfLog
 
     private static readonly Lock s_lock = new();
     private static readonly List<string> s_messages = [];
+    private static int s_thread;
 
     /// <summary>Does something with libbpf.</summary>
     /// <param name="work">What to do; returns libbpf's result.</param>
@@ -30,12 +31,22 @@ internal static unsafe class BpfLog
         lock (s_lock)
         {
             s_messages.Clear();
+            s_thread = Environment.CurrentManagedThreadId;
             delegate* unmanaged<int, byte*, nint, int> function = &Print;
             _ = LibBpf.SetPrint((nint)function);
             int result = work();
             _ = LibBpf.SetPrint(0);
             warnings = string.Join('\n', s_messages);
             return result;
+        }
+    }
+
+    /// <summary>Has libbpf print nothing, but for what another thread captures just now.</summary>
+    public static void Silence()
+    {
+        lock (s_lock)
+        {
+            _ = LibBpf.SetPrint(0);
         }
     }
 
@@ -63,7 +74,8 @@ internal static unsafe class BpfLog
     [UnmanagedCallersOnly]
     private static int Print(int level, byte* format, nint arguments)
     {
-        if (level != LevelWarning || s_messages.Count >= MostMessages)
+        // Another thread's work with libbpf, such as the steering program's, is not what is captured.
+        if (level != LevelWarning || Environment.CurrentManagedThreadId != s_thread || s_messages.Count >= MostMessages)
         {
             return 0;
         }

@@ -26,7 +26,7 @@ public sealed unsafe partial class SteeringProgram
         }
 
         // libbpf would print to the application's standard error; the error number says what is needed.
-        _ = LibBpf.SetPrint(0);
+        BpfLog.Silence();
         failedStep = SteeringStep.OpenObject;
         nint bpfObject = OpenObject();
         if (bpfObject == 0)
