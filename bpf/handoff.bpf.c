@@ -13,37 +13,12 @@
 #include "common/parse.h"
 #include "common/handoff_maps.h"
 
-#define ETHERTYPE_IPV6 0x86dd
-#define TCP_FLAG_FIN 0x01
-#define TCP_FLAG_RST 0x04
-
 #ifndef BPF_F_IPV6
 #define BPF_F_IPV6 (1ULL << 7)
 #endif
 
 /* On to the next program, then to the kernel. */
 #define VERDICT_PASS TC_ACT_UNSPEC
-
-struct ipv6_header {
-	__be32 version_class_flow;
-	__be16 payload_length;
-	__u8 next_header;
-	__u8 hop_limit;
-	__be32 source[4];
-	__be32 destination[4];
-} __attribute__((packed));
-
-struct tcp_header {
-	__be16 source;
-	__be16 destination;
-	__be32 sequence;
-	__be32 acknowledgment;
-	__u8 offset;
-	__u8 flags;
-	__be16 window;
-	__be16 checksum;
-	__be16 urgent;
-} __attribute__((packed));
 
 struct segment {
 	__be32 source[4];
@@ -97,7 +72,7 @@ static __always_inline int parse_segment(struct __sk_buff *context, struct segme
 	} else if (ethernet->type == bpf_htons(ETHERTYPE_IPV6)) {
 		struct ipv6_header *ip = at(context, sizeof(*ethernet), sizeof(*ip));
 
-		if (!ip || ip->next_header != PROTOCOL_TCP)
+		if (!ip || ip->next != PROTOCOL_TCP)
 			return 0;
 		__builtin_memcpy(found->source, ip->source, sizeof(found->source));
 		__builtin_memcpy(found->destination, ip->destination, sizeof(found->destination));

@@ -4,6 +4,7 @@
 
 /* Values on the wire that the UAPI headers available to a BPF program do not define. */
 #define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_IPV6 0x86dd
 
 #define PROTOCOL_ICMP 1
 #define PROTOCOL_TCP 6
@@ -19,7 +20,9 @@
 #define TCP_HEADER_LENGTH 20
 
 /* The 13th octet of the TCP header. */
+#define TCP_FLAG_FIN 0x01
 #define TCP_FLAG_SYN 0x02
+#define TCP_FLAG_RST 0x04
 #define TCP_FLAG_ACK 0x10
 
 /* include/net/tcp_states.h: part of the BPF ABI as enum BPF_TCP_*. */

@@ -27,6 +27,27 @@ struct ipv4_header {
 	__be32 destination;
 } __attribute__((packed));
 
+struct ipv6_header {
+	__be32 version_class_label;
+	__be16 payload_length;
+	__u8 next;
+	__u8 hop_limit;
+	__be32 source[4];
+	__be32 destination[4];
+} __attribute__((packed));
+
+struct tcp_header {
+	__be16 source;
+	__be16 destination;
+	__be32 sequence;
+	__be32 acknowledgment;
+	__u8 offset;
+	__u8 flags;
+	__be16 window;
+	__be16 checksum;
+	__be16 urgent;
+} __attribute__((packed));
+
 /* The first eight octets of TCP and UDP, and what an ICMP error carries of them at least. */
 struct port_header {
 	__be16 source;

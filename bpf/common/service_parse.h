@@ -13,7 +13,6 @@
 
 #define ETHERTYPE_VLAN 0x8100
 #define ETHERTYPE_SERVICE_VLAN 0x88a8
-#define ETHERTYPE_IPV6 0x86dd
 
 #define PROTOCOL_HOP_BY_HOP 0
 #define PROTOCOL_ROUTING 43
@@ -22,9 +21,6 @@
 #define PROTOCOL_ICMPV6 58
 #define PROTOCOL_DESTINATION_OPTIONS 60
 #define PROTOCOL_SCTP 132
-
-#define TCP_FLAG_FIN 0x01
-#define TCP_FLAG_RST 0x04
 
 #define IPV4_DO_NOT_FRAGMENT 0x4000
 
@@ -41,32 +37,11 @@ struct vlan_header {
 	__be16 type;
 } __attribute__((packed));
 
-struct ipv6_header {
-	__be32 version_class_label;
-	__be16 payload_length;
-	__u8 next;
-	__u8 hop_limit;
-	__be32 source[4];
-	__be32 destination[4];
-} __attribute__((packed));
-
 struct extension_header {
 	__u8 next;
 	__u8 length;
 	__be16 fragment;
 	__be32 identification;
-} __attribute__((packed));
-
-struct tcp_header {
-	__be16 source;
-	__be16 destination;
-	__be32 sequence;
-	__be32 acknowledgment;
-	__u8 offset;
-	__u8 flags;
-	__be16 window;
-	__be16 checksum;
-	__be16 urgent;
 } __attribute__((packed));
 
 struct udp_header {

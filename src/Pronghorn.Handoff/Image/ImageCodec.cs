@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Buffers;
-using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Globalization;
 using Pronghorn.Linux.Tcp;
-using Pronghorn.Wire;
+using static Pronghorn.Handoff.Image.ImageWriter;
 
 namespace Pronghorn.Handoff.Image;
 
@@ -34,25 +33,25 @@ public static class ImageCodec
     {
         ArgumentNullException.ThrowIfNull(image);
         ArgumentNullException.ThrowIfNull(writer);
-        Number(writer, Version);
+        Short(writer, Version);
         Octet(writer, image.IsIpv6 ? (byte)1 : (byte)0);
         Octet(writer, (byte)image.State);
         End(writer, image.Local);
         End(writer, image.Remote);
-        Number(writer, image.WriteSequence);
-        Number(writer, image.RcvNxt);
+        Word(writer, image.WriteSequence);
+        Word(writer, image.RcvNxt);
         Octet(writer, (byte)image.Negotiated);
         Octet(writer, image.SendScale);
         Octet(writer, image.ReceiveScale);
         Octet(writer, 0);
-        Number(writer, image.MaximumSegment);
-        Number(writer, image.Timestamp);
-        Number(writer, image.Window.SndWl1);
-        Number(writer, image.Window.SndWnd);
-        Number(writer, image.Window.MaxWindow);
-        Number(writer, image.Window.RcvWnd);
-        Number(writer, image.Window.RcvWup);
-        Number(writer, (uint)image.Unsent);
+        Short(writer, image.MaximumSegment);
+        Word(writer, image.Timestamp);
+        Word(writer, image.Window.SndWl1);
+        Word(writer, image.Window.SndWnd);
+        Word(writer, image.Window.MaxWindow);
+        Word(writer, image.Window.RcvWnd);
+        Word(writer, image.Window.RcvWup);
+        Word(writer, (uint)image.Unsent);
         Octet(writer, checked((byte)image.Options.Length));
         foreach (SavedOption option in image.Options)
         {
@@ -61,10 +60,10 @@ public static class ImageCodec
             writer.Write(option.Value.Span);
         }
 
-        Bytes(writer, image.SendQueue);
-        Bytes(writer, image.ReceiveQueue);
-        Bytes(writer, image.Consumed);
-        Bytes(writer, image.Tag);
+        Bytes(writer, image.SendQueue.Span);
+        Bytes(writer, image.ReceiveQueue.Span);
+        Bytes(writer, image.Consumed.Span);
+        Bytes(writer, image.Tag.Span);
     }
 
     /// <summary>Reads an image; the bytes must be no more than it.</summary>
@@ -169,36 +168,5 @@ public static class ImageCodec
         {
             throw new ImageFormatException("the image has " + otherwise);
         }
-    }
-
-    private static void Octet(IBufferWriter<byte> writer, byte value)
-    {
-        writer.GetSpan(1)[0] = value;
-        writer.Advance(1);
-    }
-
-    private static void Number(IBufferWriter<byte> writer, ushort value)
-    {
-        BinaryPrimitives.WriteUInt16BigEndian(writer.GetSpan(sizeof(ushort)), value);
-        writer.Advance(sizeof(ushort));
-    }
-
-    private static void Number(IBufferWriter<byte> writer, uint value)
-    {
-        BinaryPrimitives.WriteUInt32BigEndian(writer.GetSpan(sizeof(uint)), value);
-        writer.Advance(sizeof(uint));
-    }
-
-    private static void End(IBufferWriter<byte> writer, TcpEnd end)
-    {
-        end.Address.WriteIpv6(writer.GetSpan(IpAddress.Ipv6Length));
-        writer.Advance(IpAddress.Ipv6Length);
-        Number(writer, end.Port);
-    }
-
-    private static void Bytes(IBufferWriter<byte> writer, ReadOnlyMemory<byte> value)
-    {
-        Number(writer, (uint)value.Length);
-        writer.Write(value.Span);
     }
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Buffers;
-using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Linux.Tcp;
-using Pronghorn.Wire;
+using static Pronghorn.Handoff.Image.ImageWriter;
 
 namespace Pronghorn.Handoff.Protocol;
 
@@ -43,12 +42,10 @@ public static class MessageCodec
         ArgumentNullException.ThrowIfNull(message);
         ArgumentNullException.ThrowIfNull(writer);
         var body = new ArrayBufferWriter<byte>();
-        body.GetSpan(1)[0] = (byte)KindOf(message);
-        body.Advance(1);
+        Octet(body, (byte)KindOf(message));
         Long(body, message.Move);
         WriteFields(message, body);
-        Word(writer, (uint)body.WrittenCount);
-        writer.Write(body.WrittenSpan);
+        Bytes(writer, body.WrittenSpan);
     }
 
     /// <summary>Reads a message, without its length.</summary>
@@ -96,7 +93,7 @@ public static class MessageCodec
         {
             case Prepare prepare:
                 Word(body, prepare.Epoch);
-                body.Write([prepare.IsIpv6 ? (byte)1 : (byte)0]);
+                Octet(body, prepare.IsIpv6 ? (byte)1 : (byte)0);
                 End(body, prepare.Known);
                 End(body, prepare.Remote);
                 End(body, prepare.Listener);
@@ -106,15 +103,13 @@ public static class MessageCodec
                 End(body, restored.Local);
                 break;
             case Transfer transfer:
-                Word(body, (uint)transfer.Image.Length);
-                body.Write(transfer.Image.Span);
+                Bytes(body, transfer.Image.Span);
                 break;
             case Refused refused:
-                body.Write([(byte)refused.Refusal.Reason]);
+                Octet(body, (byte)refused.Refusal.Reason);
                 Word(body, (uint)refused.Refusal.Error);
                 byte[] text = Encoding.UTF8.GetBytes(refused.Refusal.Step ?? "");
-                Word(body, (uint)Math.Min(text.Length, LongestText));
-                body.Write(text.AsSpan(0, Math.Min(text.Length, LongestText)));
+                Bytes(body, text.AsSpan(0, Math.Min(text.Length, LongestText)));
                 break;
             case Ended ended:
                 Word(body, ended.Epoch);
@@ -131,25 +126,5 @@ public static class MessageCodec
         string step = Encoding.UTF8.GetString(reader.Bytes("step", LongestText).Span);
         RefusalReason known = reason is > 0 and <= (byte)RefusalReason.Limit ? (RefusalReason)reason : RefusalReason.Refused;
         return new Refused(move, new Refusal(known, step, (int)Math.Min(error, int.MaxValue)));
-    }
-
-    private static void Word(ArrayBufferWriter<byte> writer, uint value)
-    {
-        BinaryPrimitives.WriteUInt32BigEndian(writer.GetSpan(sizeof(uint)), value);
-        writer.Advance(sizeof(uint));
-    }
-
-    private static void Long(ArrayBufferWriter<byte> writer, ulong value)
-    {
-        BinaryPrimitives.WriteUInt64BigEndian(writer.GetSpan(sizeof(ulong)), value);
-        writer.Advance(sizeof(ulong));
-    }
-
-    private static void End(ArrayBufferWriter<byte> writer, TcpEnd end)
-    {
-        end.Address.WriteIpv6(writer.GetSpan(IpAddress.Ipv6Length));
-        writer.Advance(IpAddress.Ipv6Length);
-        BinaryPrimitives.WriteUInt16BigEndian(writer.GetSpan(sizeof(ushort)), end.Port);
-        writer.Advance(sizeof(ushort));
     }
 }
