@@ -5,7 +5,6 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Linq;
-using System.Runtime.InteropServices;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tap;
@@ -21,7 +20,6 @@ public sealed class SteeringLayer : IDisposable
 {
     private const string Resource = "handoff.bpf.o";
 
-    private readonly string _folder;
     private readonly BpfMap _inbound;
     private readonly BpfMap _outbound;
     private readonly BpfMap _settings;
@@ -29,7 +27,6 @@ public sealed class SteeringLayer : IDisposable
 
     private SteeringLayer(string folder, BpfObject opened)
     {
-        _folder = folder;
         _inbound = BpfMap.OpenPinned(Path.Combine(folder, "handoff_inbound"));
         _outbound = BpfMap.OpenPinned(Path.Combine(folder, "handoff_outbound"));
         _settings = BpfMap.OpenPinned(Path.Combine(folder, "handoff_settings"));

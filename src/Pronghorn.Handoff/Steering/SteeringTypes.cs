@@ -122,9 +122,6 @@ public enum SteeringCounter
     /// <summary>Dropped: to be held, and no daemon is there to hold it.</summary>
     DropNoHold,
 
-    /// <summary>ICMP errors translated.</summary>
-    ErrorsTranslated,
-
     /// <summary>How many there are.</summary>
     Count,
 }
