@@ -31,8 +31,8 @@ public sealed class LiveFlows : IDisposable
 
     private const string RemoteInterface = "pod2";
 
-    /// <summary>An answer over veth takes microseconds; this is for a machine that is busy.</summary>
-    private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(1);
+    /// <summary>An answer over veth takes microseconds; this is longer than the second after which a lost SYN is sent again.</summary>
+    private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(2);
 
     private readonly LiveAddresses _addresses;
     private readonly ServiceLab _lab;
@@ -137,7 +137,7 @@ public sealed class LiveFlows : IDisposable
             for (int attempt = 0; attempt < MostAttempts; attempt++)
             {
                 using Socket client = _lab.Open(place, flow.Protocol, local, isIpv6: !flow.Destination.IsIpv4)[0];
-                ProbeResult result = await Probe.SendAsync(client, End(flow.Destination, flow.Port), servers, s_silence);
+                ProbeResult result = Probe.Send(client, End(flow.Destination, flow.Port), servers, s_silence);
                 found.Add(OutputOf(result, wanted, strays));
                 bool isTranslatedPacket = isOutside && result.Server is { } server && !strays.Contains(server);
                 if (isTranslatedPacket)

@@ -5,8 +5,6 @@ using System.Collections.Generic;
 using System.Linq;
 using System.Net;
 using System.Net.Sockets;
-using System.Threading;
-using System.Threading.Tasks;
 using Pronghorn.Wire;
 
 namespace Pronghorn.Lab.Services;
@@ -25,7 +23,7 @@ public static class Probe
     /// <param name="servers">All servers that it may reach.</param>
     /// <param name="silence">After what time without an answer it counts as dropped.</param>
     /// <exception cref="LabException">The client has an answer that none of the servers sent.</exception>
-    public static Task<ProbeResult> SendAsync(
+    public static ProbeResult Send(
         Socket client, IPEndPoint destination, IReadOnlyList<Server> servers, TimeSpan silence)
     {
         ArgumentNullException.ThrowIfNull(client);
@@ -33,23 +31,34 @@ public static class Probe
         ArgumentNullException.ThrowIfNull(servers);
         return client.SocketType switch
         {
-            SocketType.Stream => ConnectAsync(client, destination, servers, silence),
-            SocketType.Dgram => Task.FromResult(SendDatagram(client, destination, servers, silence)),
-            _ => Task.FromResult(SendSctp(client, destination, servers, silence)),
+            SocketType.Stream => Connect(client, destination, servers, silence),
+            SocketType.Dgram => SendDatagram(client, destination, servers, silence),
+            _ => SendSctp(client, destination, servers, silence),
         };
     }
 
-    private static async Task<ProbeResult> ConnectAsync(
-        Socket client, IPEndPoint destination, IReadOnlyList<Server> servers, TimeSpan silence)
+    private static ProbeResult Connect(Socket client, IPEndPoint destination, IReadOnlyList<Server> servers, TimeSpan silence)
     {
-        using var limit = new CancellationTokenSource(silence);
+        RefuseLatecomers(servers);
+
+        // By this thread alone: with an asynchronous call a busy thread pool can end the wait before it tells that the answer is here.
+        client.Blocking = false;
         try
         {
-            await client.ConnectAsync(destination, limit.Token);
+            client.Connect(destination);
         }
-        catch (OperationCanceledException)
+        catch (SocketException failure) when (failure.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
         {
-            return new ProbeResult(ProbeOutcome.Dropped);
+            if (!client.Poll(silence, SelectMode.SelectWrite))
+            {
+                return new ProbeResult(ProbeOutcome.Dropped);
+            }
+
+            var error = (SocketError)(int)client.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)!;
+            if (error != SocketError.Success)
+            {
+                return FailureOf(new SocketException((int)error));
+            }
         }
         catch (SocketException failure)
         {
@@ -62,9 +71,23 @@ public static class Probe
         return new ProbeResult(ProbeOutcome.Answered, reached, (IPEndPoint)accepted.RemoteEndPoint!);
     }
 
+    /// <summary>A connection that was made after its probe had given it up must not be taken for the next one's.</summary>
+    private static void RefuseLatecomers(IReadOnlyList<Server> servers)
+    {
+        while (Wait(servers, IpProtocol.Tcp, TimeSpan.Zero) is { } server)
+        {
+            server.Socket.Accept().Dispose();
+        }
+    }
+
     private static ProbeResult SendDatagram(Socket client, IPEndPoint destination, IReadOnlyList<Server> servers, TimeSpan silence)
     {
         byte[] buffer = new byte[16];
+        while (Wait(servers, IpProtocol.Udp, TimeSpan.Zero) is { } late)
+        {
+            late.Socket.Receive(buffer);
+        }
+
         try
         {
             client.SendTo(buffer, destination);

@@ -22,15 +22,15 @@ public sealed class AffinityLabTests(ServiceWorld world) : IClassFixture<Service
     {
         Service plain = MakeService(isNodePort);
         await world.ApplyAsync(plain, 0, 1);
-        Assert.Equal("ab", await AskAsync(plain, isNodePort));
+        Assert.Equal("ab", Ask(plain, isNodePort));
 
         await world.ApplyAsync(WithAffinity(plain), 0, 1);
-        string kept = await AskAsync(plain, isNodePort);
+        string kept = Ask(plain, isNodePort);
         Assert.Single(kept);
-        Assert.Equal(kept, await AskAsync(plain, isNodePort));
+        Assert.Equal(kept, Ask(plain, isNodePort));
 
         await world.ApplyAsync(plain, 0, 1);
-        Assert.Equal("ab", await AskAsync(plain, isNodePort));
+        Assert.Equal("ab", Ask(plain, isNodePort));
     }
 
     [Theory]
@@ -43,7 +43,7 @@ public sealed class AffinityLabTests(ServiceWorld world) : IClassFixture<Service
         SortedSet<string> found = [];
         for (int i = 0; i < 24 && found.Count < 2; i++)
         {
-            found.Add(await AskAsync(service, isNodePort, times: 2));
+            found.Add(Ask(service, isNodePort, times: 2));
             Age();
         }
 
@@ -55,11 +55,11 @@ public sealed class AffinityLabTests(ServiceWorld world) : IClassFixture<Service
     {
         Service service = WithAffinity(MakeService(isNodePort: false));
         await world.ApplyAsync(service, 0);
-        Assert.Equal("a", await AskAsync(service, isNodePort: false));
+        Assert.Equal("a", Ask(service, isNodePort: false));
 
         await world.ApplyAsync(service, 1);
 
-        Assert.Equal("b", await AskAsync(service, isNodePort: false));
+        Assert.Equal("b", Ask(service, isNodePort: false));
     }
 
     private static Service WithAffinity(Service service) => service with
@@ -73,8 +73,8 @@ public sealed class AffinityLabTests(ServiceWorld world) : IClassFixture<Service
 
     private Service MakeService(bool isNodePort) => world.MakeService(spec => isNodePort ? spec with { Type = "NodePort" } : spec);
 
-    private Task<string> AskAsync(Service service, bool isNodePort, int times = 24) => isNodePort
-        ? world.AskNodePortAsync(world.Outside, service, times: times) : world.AskAsync(world.Client, service, times: times);
+    private string Ask(Service service, bool isNodePort, int times = 24) => isNodePort
+        ? world.AskNodePort(world.Outside, service, times: times) : world.Ask(world.Client, service, times: times);
 
     /// <summary>Makes what is remembered older than the timeout.</summary>
     private void Age()

@@ -20,8 +20,8 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService();
         await world.ApplyAsync(service, 0, 1);
 
-        Assert.Equal("ab", await world.AskAsync(world.Client, service));
-        Assert.Equal("ab", await world.AskAsync(world.Node, service));
+        Assert.Equal("ab", world.Ask(world.Client, service));
+        Assert.Equal("ab", world.Ask(world.Node, service));
     }
 
     [Fact]
@@ -30,7 +30,7 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService();
         await world.ApplyAsync(service, 0);
 
-        ProbeResult result = await world.SendAsync(world.Client, service.Spec.ClusterIP!, 80);
+        ProbeResult result = world.Send(world.Client, service.Spec.ClusterIP!, 80);
 
         Assert.Equal("a", ServiceWorld.NameOf(result));
         Assert.Equal(ServiceNode.PodAddress(2), result.Source!.Address.ToString());
@@ -42,8 +42,8 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService();
         await world.ApplyAsync(service, 0);
 
-        Assert.Equal("a", await world.AskAsync(world.Pod(0), service));
-        Assert.Equal("a", await world.AskAsync(world.Pod(0), service, IpProtocol.Udp));
+        Assert.Equal("a", world.Ask(world.Pod(0), service));
+        Assert.Equal("a", world.Ask(world.Pod(0), service, IpProtocol.Udp));
     }
 
     [Fact]
@@ -52,13 +52,13 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService();
         await world.ApplyAsync(service, 0);
 
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
-        Assert.Equal("a", await world.AskAsync(world.Client, service, IpProtocol.Udp));
+        Assert.Equal("a", world.Ask(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Client, service, IpProtocol.Udp));
 
         await world.ApplyAsync(service with { Spec = service.Spec with { Ports = [service.Spec.Ports![1]] } }, 0);
 
-        Assert.Equal(ServiceWorld.NotServed, await world.AskAsync(world.Client, service));
-        Assert.Equal("a", await world.AskAsync(world.Client, service, IpProtocol.Udp));
+        Assert.Equal(ServiceWorld.NotServed, world.Ask(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Client, service, IpProtocol.Udp));
     }
 
     [Fact]
@@ -67,9 +67,9 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService();
         await world.Lab.ApplyAsync(new ServiceApplied(service));
 
-        Assert.Equal("REJECT", await world.AskAsync(world.Client, service));
-        Assert.Equal("REJECT", await world.AskAsync(world.Node, service));
-        Assert.Equal("REJECT", await world.AskAsync(world.Client, service, IpProtocol.Udp));
+        Assert.Equal("REJECT", world.Ask(world.Client, service));
+        Assert.Equal("REJECT", world.Ask(world.Node, service));
+        Assert.Equal("REJECT", world.Ask(world.Client, service, IpProtocol.Udp));
     }
 
     [Fact]
@@ -77,11 +77,11 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
     {
         Service service = world.MakeService();
         await world.ApplyAsync(service, 0, 1);
-        Assert.Equal("ab", await world.AskAsync(world.Client, service));
+        Assert.Equal("ab", world.Ask(world.Client, service));
 
         await world.ApplyAsync(service, (int[])[]);
 
-        Assert.Equal("REJECT", await world.AskAsync(world.Client, service));
+        Assert.Equal("REJECT", world.Ask(world.Client, service));
     }
 
     [Fact]
@@ -92,19 +92,19 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service third = world.MakeService();
         await world.ApplyAsync(first, 0);
         await world.ApplyAsync(second, 1);
-        Assert.Equal("a", await world.AskAsync(world.Client, first));
-        Assert.Equal("b", await world.AskAsync(world.Client, second));
+        Assert.Equal("a", world.Ask(world.Client, first));
+        Assert.Equal("b", world.Ask(world.Client, second));
 
         await world.Lab.ApplyAsync(
             new ServiceRemoved(first.Metadata.FullName), new EndpointSliceRemoved(ServiceWorld.MakeSlice(first, 0).Metadata.FullName));
-        Assert.Equal(ServiceWorld.NotServed, await world.AskAsync(world.Client, first));
-        Assert.Equal("b", await world.AskAsync(world.Client, second));
+        Assert.Equal(ServiceWorld.NotServed, world.Ask(world.Client, first));
+        Assert.Equal("b", world.Ask(world.Client, second));
 
         await world.ApplyAsync(third, 0);
         await world.ApplyAsync(first, 1);
-        Assert.Equal("b", await world.AskAsync(world.Client, first));
-        Assert.Equal("a", await world.AskAsync(world.Client, third));
-        Assert.Equal("b", await world.AskAsync(world.Client, second));
+        Assert.Equal("b", world.Ask(world.Client, first));
+        Assert.Equal("a", world.Ask(world.Client, third));
+        Assert.Equal("b", world.Ask(world.Client, second));
     }
 
     [Theory]
@@ -118,13 +118,13 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
             Metadata = service.Metadata with { Labels = new Dictionary<string, string> { [label] = value } },
         };
         await world.ApplyAsync(labelled, 0);
-        Assert.Equal(ServiceWorld.NotServed, await world.AskAsync(world.Client, service));
+        Assert.Equal(ServiceWorld.NotServed, world.Ask(world.Client, service));
 
         await world.ApplyAsync(service, 0);
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Client, service));
 
         await world.ApplyAsync(labelled, 0);
-        Assert.Equal(ServiceWorld.NotServed, await world.AskAsync(world.Client, service));
+        Assert.Equal(ServiceWorld.NotServed, world.Ask(world.Client, service));
     }
 
     [Fact]
@@ -133,13 +133,13 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Endpoint notReady = ServiceWorld.At(0, ServiceWorld.NodeName, ready: false, serving: false);
         Service service = world.MakeService();
         await world.ApplyAsync(service, notReady);
-        Assert.Equal("REJECT", await world.AskAsync(world.Client, service));
+        Assert.Equal("REJECT", world.Ask(world.Client, service));
 
         // With the field set, the cluster's controller publishes them as ready.
         Service published = service with { Spec = service.Spec with { PublishNotReadyAddresses = true } };
         await world.ApplyAsync(published, notReady with { Conditions = new EndpointConditions { Ready = true } });
 
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Client, service));
     }
 
     [Fact]
@@ -148,8 +148,8 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService(spec => spec with { InternalTrafficPolicy = "Local" });
         await world.ApplyAsync(service, ServiceWorld.Ready(0), ServiceWorld.At(1, "node-2"));
 
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
-        Assert.Equal("a", await world.AskAsync(world.Node, service));
+        Assert.Equal("a", world.Ask(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Node, service));
     }
 
     [Fact]
@@ -158,8 +158,8 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService(spec => spec with { InternalTrafficPolicy = "Local" });
         await world.ApplyAsync(service, ServiceWorld.At(0, "node-2"), ServiceWorld.At(1, "node-2"));
 
-        Assert.Equal("DROP", await world.AskAsync(world.Client, service));
-        Assert.Equal("DROP", await world.AskAsync(world.Node, service));
+        Assert.Equal("DROP", world.Ask(world.Client, service));
+        Assert.Equal("DROP", world.Ask(world.Node, service));
     }
 
     [Fact]
@@ -168,7 +168,7 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService(spec => spec with { InternalTrafficPolicy = "Local" });
         await world.ApplyAsync(service, (int[])[]);
 
-        Assert.Equal("REJECT", await world.AskAsync(world.Client, service));
+        Assert.Equal("REJECT", world.Ask(world.Client, service));
     }
 
     [Fact]
@@ -176,10 +176,10 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
     {
         Service service = world.MakeService();
         await world.ApplyAsync(service, ServiceWorld.Ready(0), ServiceWorld.Terminating(1));
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Client, service));
 
         await world.ApplyAsync(service, ServiceWorld.Terminating(0), ServiceWorld.Terminating(1));
-        Assert.Equal("ab", await world.AskAsync(world.Client, service));
+        Assert.Equal("ab", world.Ask(world.Client, service));
     }
 
     [Fact]
@@ -188,7 +188,7 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService(spec => spec with { InternalTrafficPolicy = "Local" });
         await world.ApplyAsync(service, ServiceWorld.Terminating(0), ServiceWorld.At(1, "node-2"));
 
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Client, service));
     }
 
     [Fact]
@@ -197,13 +197,13 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService();
         Service external = service with { Spec = new ServiceSpec { Type = "ExternalName", ExternalName = "example.org" } };
         await world.ApplyAsync(external, (int[])[]);
-        Assert.Equal(ServiceWorld.NotServed, await world.AskAsync(world.Client, service));
+        Assert.Equal(ServiceWorld.NotServed, world.Ask(world.Client, service));
 
         await world.ApplyAsync(service, 0);
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Client, service));
 
         await world.ApplyAsync(external, (int[])[]);
-        Assert.Equal(ServiceWorld.NotServed, await world.AskAsync(world.Client, service));
+        Assert.Equal(ServiceWorld.NotServed, world.Ask(world.Client, service));
     }
 
     [Fact]
@@ -212,6 +212,6 @@ public sealed class ClusterIpLabTests(ServiceWorld world) : IClassFixture<Servic
         Service service = world.MakeService();
         await world.ApplyAsync(service, 0, 1);
 
-        Assert.Equal("ab", await world.AskAsync(world.Client, service, IpProtocol.Sctp));
+        Assert.Equal("ab", world.Ask(world.Client, service, IpProtocol.Sctp));
     }
 }

@@ -24,12 +24,12 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         Service service = MakeNodePort();
         await world.ApplyAsync(service, 0, 1);
 
-        Assert.Equal("ab", await world.AskNodePortAsync(world.Client, service));
-        Assert.Equal("ab", await world.AskNodePortAsync(world.Node, service));
-        Assert.Equal("ab", await world.AskNodePortAsync(world.Outside, service));
-        Assert.Equal("ab", await world.AskNodePortAsync(world.Outside, service, IpProtocol.Udp));
-        Assert.Equal("ab", await world.AskAsync(world.Node, "127.0.0.1", service.Spec.Ports![0].NodePort));
-        Assert.Equal("ab", await world.AskAsync(world.Client, service));
+        Assert.Equal("ab", world.AskNodePort(world.Client, service));
+        Assert.Equal("ab", world.AskNodePort(world.Node, service));
+        Assert.Equal("ab", world.AskNodePort(world.Outside, service));
+        Assert.Equal("ab", world.AskNodePort(world.Outside, service, IpProtocol.Udp));
+        Assert.Equal("ab", world.Ask(world.Node, "127.0.0.1", service.Spec.Ports![0].NodePort));
+        Assert.Equal("ab", world.Ask(world.Client, service));
     }
 
     [Fact]
@@ -38,18 +38,18 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         Service service = MakeNodePort();
         Service external = service with { Spec = new ServiceSpec { Type = "ExternalName", ExternalName = "example.org" } };
         await world.ApplyAsync(external, (int[])[]);
-        Assert.Equal("REJECT", await world.AskNodePortAsync(world.Outside, service));
+        Assert.Equal("REJECT", world.AskNodePort(world.Outside, service));
 
         await world.ApplyAsync(service, 0);
-        Assert.Equal("a", await world.AskNodePortAsync(world.Outside, service));
-        Assert.Equal("a", await world.AskNodePortAsync(world.Client, service));
+        Assert.Equal("a", world.AskNodePort(world.Outside, service));
+        Assert.Equal("a", world.AskNodePort(world.Client, service));
 
         await world.ApplyAsync(service with { Spec = service.Spec with { Type = "ClusterIP" } }, 0);
-        Assert.Equal("REJECT", await world.AskNodePortAsync(world.Outside, service));
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
+        Assert.Equal("REJECT", world.AskNodePort(world.Outside, service));
+        Assert.Equal("a", world.Ask(world.Client, service));
 
         await world.ApplyAsync(external, (int[])[]);
-        Assert.Equal(ServiceWorld.NotServed, await world.AskAsync(world.Client, service));
+        Assert.Equal(ServiceWorld.NotServed, world.Ask(world.Client, service));
     }
 
     [Fact]
@@ -61,9 +61,9 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         // Somebody listens there, so that the refusal is the service's.
         using Server server = world.Lab.Listen(
             world.Node, IpProtocol.Tcp, new IPEndPoint(IPAddress.Parse(ServiceNode.NodeAddress), service.Spec.Ports![0].NodePort));
-        Assert.Equal("REJECT", await world.AskNodePortAsync(world.Outside, service));
-        Assert.Equal("REJECT", await world.AskNodePortAsync(world.Client, service));
-        Assert.Equal("REJECT", await world.AskNodePortAsync(world.Node, service));
+        Assert.Equal("REJECT", world.AskNodePort(world.Outside, service));
+        Assert.Equal("REJECT", world.AskNodePort(world.Client, service));
+        Assert.Equal("REJECT", world.AskNodePort(world.Node, service));
     }
 
     [Fact]
@@ -72,9 +72,9 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         Service service = MakeNodePort(spec => spec with { ExternalTrafficPolicy = "Local" });
         await world.ApplyAsync(service, ServiceWorld.Ready(0), ServiceWorld.At(1, "node-2"));
 
-        Assert.Equal("a", await world.AskNodePortAsync(world.Outside, service));
-        Assert.Equal("ab", await world.AskNodePortAsync(world.Client, service));
-        ProbeResult seen = await world.SendAsync(world.Outside, ServiceNode.NodeAddress, service.Spec.Ports![0].NodePort);
+        Assert.Equal("a", world.AskNodePort(world.Outside, service));
+        Assert.Equal("ab", world.AskNodePort(world.Client, service));
+        ProbeResult seen = world.Send(world.Outside, ServiceNode.NodeAddress, service.Spec.Ports![0].NodePort);
         Assert.Equal(ServiceNode.ExternalAddress, seen.Source!.Address.ToString());
     }
 
@@ -84,7 +84,7 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         Service service = MakeNodePort();
         await world.ApplyAsync(service, 0);
 
-        ProbeResult seen = await world.SendAsync(world.Outside, ServiceNode.NodeAddress, service.Spec.Ports![0].NodePort);
+        ProbeResult seen = world.Send(world.Outside, ServiceNode.NodeAddress, service.Spec.Ports![0].NodePort);
 
         // The node's address towards that pod, as its routes choose it.
         Assert.Equal(ServiceNode.GatewayAddress, seen.Source!.Address.ToString());
@@ -96,8 +96,8 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         Service service = MakeNodePort(spec => spec with { ExternalTrafficPolicy = "Local" });
         await world.ApplyAsync(service, ServiceWorld.At(1, "node-2"));
 
-        Assert.Equal("DROP", await world.AskNodePortAsync(world.Outside, service));
-        Assert.Equal("b", await world.AskNodePortAsync(world.Client, service));
+        Assert.Equal("DROP", world.AskNodePort(world.Outside, service));
+        Assert.Equal("b", world.AskNodePort(world.Client, service));
     }
 
     [Theory]
@@ -109,7 +109,7 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         await world.ApplyAsync(
             service, ServiceWorld.Terminating(0), ServiceWorld.At(1, "node-2", ready: false, serving: true, terminating: true));
 
-        Assert.Equal(expected, await world.AskNodePortAsync(world.Outside, service));
+        Assert.Equal(expected, world.AskNodePort(world.Outside, service));
     }
 
     [Fact]
@@ -126,7 +126,7 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         await ports.UpdateAsync(world.Lab.Proxy.ReadServices());
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await CheckAsync());
-        Assert.Equal("a", await world.AskAsync(world.Outside, address, 80));
+        Assert.Equal("a", world.Ask(world.Outside, address, 80));
     }
 
     [Fact]
@@ -135,16 +135,16 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         Service service = world.MakeLoadBalancer(spec => spec with { LoadBalancerSourceRanges = ["192.168.0.0/24"] });
         string address = ServiceWorld.LoadBalancerAddressOf(service);
         await world.ApplyAsync(service, 0);
-        Assert.Equal("a", await world.AskAsync(world.Outside, address, 80));
-        Assert.Equal("DROP", await world.AskAsync(world.Client, address, 80));
-        Assert.Equal("a", await world.AskAsync(world.Node, address, 80));
+        Assert.Equal("a", world.Ask(world.Outside, address, 80));
+        Assert.Equal("DROP", world.Ask(world.Client, address, 80));
+        Assert.Equal("a", world.Ask(world.Node, address, 80));
 
         await world.ApplyAsync(service with { Spec = service.Spec with { LoadBalancerSourceRanges = ["203.0.113.0/24"] } }, 0);
-        Assert.Equal("DROP", await world.AskAsync(world.Outside, address, 80));
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
+        Assert.Equal("DROP", world.Ask(world.Outside, address, 80));
+        Assert.Equal("a", world.Ask(world.Client, service));
 
         await world.ApplyAsync(service with { Spec = service.Spec with { LoadBalancerSourceRanges = null } }, 0);
-        Assert.Equal("a", await world.AskAsync(world.Client, address, 80));
+        Assert.Equal("a", world.Ask(world.Client, address, 80));
     }
 
     [Fact]
@@ -155,7 +155,7 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         string address = ServiceWorld.LoadBalancerAddressOf(service);
         await world.ApplyAsync(service, 0);
 
-        ProbeResult result = await world.SendAsync(world.Pod(0), address, 80);
+        ProbeResult result = world.Send(world.Pod(0), address, 80);
 
         Assert.Equal("a", ServiceWorld.NameOf(result));
         Assert.NotEqual(ServiceNode.PodAddress(0), result.Source!.Address.ToString());
@@ -167,9 +167,9 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         Service service = world.MakeService(spec => spec with { ExternalIPs = ["1.2.4.1"] });
         await world.ApplyAsync(service, 0);
 
-        Assert.Equal("a", await world.AskAsync(world.Client, "1.2.4.1", 80));
-        Assert.Equal("a", await world.AskAsync(world.Node, "1.2.4.1", 80));
-        Assert.Equal("a", await world.AskAsync(world.Outside, "1.2.4.1", 80));
+        Assert.Equal("a", world.Ask(world.Client, "1.2.4.1", 80));
+        Assert.Equal("a", world.Ask(world.Node, "1.2.4.1", 80));
+        Assert.Equal("a", world.Ask(world.Outside, "1.2.4.1", 80));
     }
 
     [Fact]
@@ -178,7 +178,7 @@ public sealed class NodePortLabTests(ServiceWorld world) : IClassFixture<Service
         Service service = MakeNodePort();
         await world.ApplyAsync(service, 0);
 
-        Assert.Equal("a", await world.AskNodePortAsync(world.Outside, service, IpProtocol.Sctp));
+        Assert.Equal("a", world.AskNodePort(world.Outside, service, IpProtocol.Sctp));
     }
 
     private Service MakeNodePort(Func<ServiceSpec, ServiceSpec>? change = null) =>

@@ -43,15 +43,15 @@ public sealed class RestartLabTests(ServiceWorld world) : IClassFixture<ServiceW
         world.Lab.Restart(ServiceWorld.Facts);
         Echo(inside, insideServer);
         Echo(outside, outsideServer);
-        Assert.Equal("a", await world.AskAsync(world.Client, kept));
-        Assert.Equal("b", await world.AskAsync(world.Client, gone));
+        Assert.Equal("a", world.Ask(world.Client, kept));
+        Assert.Equal("b", world.Ask(world.Client, gone));
 
         await world.Lab.ApplyAsync(new ServicesListed([kept]), new EndpointSlicesListed([ServiceWorld.MakeSlice(kept, 0)]));
         Echo(inside, insideServer);
         Echo(outside, outsideServer);
-        Assert.Equal("a", await world.AskAsync(world.Client, kept));
-        Assert.Equal("a", await world.AskNodePortAsync(world.Outside, kept));
-        Assert.Equal(ServiceWorld.NotServed, await world.AskAsync(world.Client, gone));
+        Assert.Equal("a", world.Ask(world.Client, kept));
+        Assert.Equal("a", world.AskNodePort(world.Outside, kept));
+        Assert.Equal(ServiceWorld.NotServed, world.Ask(world.Client, gone));
     }
 
     [Fact]
@@ -71,17 +71,17 @@ public sealed class RestartLabTests(ServiceWorld world) : IClassFixture<ServiceW
 
         // One is of services, one of endpoints, whichever comes first.
         await world.Lab.ApplyAsync(await source.NextAsync(), await source.NextAsync());
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Client, service));
 
         await server.StopAsync();
         store.Apply(Slices, SliceJson(service, pod: 1));
-        Assert.Equal("a", await world.AskAsync(world.Client, service));
+        Assert.Equal("a", world.Ask(world.Client, service));
         await server.StartAsync();
         string answered = "a";
         while (answered == "a")
         {
             await world.Lab.ApplyAsync(await source.NextAsync());
-            answered = await world.AskAsync(world.Client, service);
+            answered = world.Ask(world.Client, service);
         }
 
         Assert.Equal("b", answered);
@@ -116,7 +116,7 @@ public sealed class RestartLabTests(ServiceWorld world) : IClassFixture<ServiceW
         var away = Stopwatch.StartNew();
         do
         {
-            Assert.Equal(("a", "a", "a", ServiceWorld.NotServed), await AnswersAsync());
+            Assert.Equal(("a", "a", "a", ServiceWorld.NotServed), Answers());
         }
         while (away.Elapsed < s_away);
 
@@ -126,16 +126,16 @@ public sealed class RestartLabTests(ServiceWorld world) : IClassFixture<ServiceW
         while (answers != ("a", "b", ServiceWorld.NotServed, "b"))
         {
             await world.Lab.ApplyAsync(await source.NextAsync());
-            answers = await AnswersAsync();
+            answers = Answers();
             Assert.Equal("a", answers.Kept);
             Assert.Contains(answers.Moved, (string[])["a", "b"]);
             Assert.DoesNotContain("b", answers.Gone, StringComparison.Ordinal);
             Assert.DoesNotContain("a", answers.Added, StringComparison.Ordinal);
         }
 
-        async Task<(string, string, string, string)> AnswersAsync() => (
-            await world.AskAsync(world.Client, kept, times: 1), await world.AskAsync(world.Client, moved, times: 1),
-            await world.AskAsync(world.Client, gone, times: 1), await world.AskAsync(world.Client, added, times: 1));
+        (string, string, string, string) Answers() => (
+            world.Ask(world.Client, kept, times: 1), world.Ask(world.Client, moved, times: 1),
+            world.Ask(world.Client, gone, times: 1), world.Ask(world.Client, added, times: 1));
     }
 
     private static string ServiceJson(Service service) => $$$"""

@@ -27,7 +27,8 @@ public sealed class ServiceWorld : IDisposable
     private const int TcpPort = 8080;
     private const int UdpPort = 8081;
 
-    private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(1);
+    // Longer than the second after which a lost SYN is sent again.
+    private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(2);
 
     private readonly List<Server> _servers = [];
     private int _last;
@@ -159,21 +160,21 @@ public sealed class ServiceWorld : IDisposable
         Lab.ApplyAsync(new ServiceApplied(service), new EndpointSliceApplied(MakeSlice(service, endpoints)));
 
     /// <summary>Asks once.</summary>
-    internal async Task<ProbeResult> SendAsync(
+    internal ProbeResult Send(
         NetworkNamespace from, string address, int port, IpProtocol protocol = IpProtocol.Tcp)
     {
         using Socket client = Lab.Open(from, protocol, null, isIpv6: address.Contains(':', StringComparison.Ordinal))[0];
-        return await Probe.SendAsync(client, new IPEndPoint(IPAddress.Parse(address), port), _servers, s_silence);
+        return Probe.Send(client, new IPEndPoint(IPAddress.Parse(address), port), _servers, s_silence);
     }
 
     /// <summary>Asks some times and tells who answered, "a", "b" or both, or else what came of it.</summary>
-    internal async Task<string> AskAsync(
+    internal string Ask(
         NetworkNamespace from, string address, int port, IpProtocol protocol = IpProtocol.Tcp, int times = 24)
     {
         SortedSet<string> found = [];
         for (int i = 0; i < times && found.Count < 2; i++)
         {
-            ProbeResult result = await SendAsync(from, address, port, protocol);
+            ProbeResult result = Send(from, address, port, protocol);
             found.Add(NameOf(result));
             if (result.Outcome != ProbeOutcome.Answered)
             {
@@ -184,12 +185,12 @@ public sealed class ServiceWorld : IDisposable
         return string.Concat(found);
     }
 
-    internal Task<string> AskAsync(NetworkNamespace from, Service service, IpProtocol protocol = IpProtocol.Tcp, int times = 24) =>
-        AskAsync(from, service.Spec.ClusterIP!, 80, protocol, times);
+    internal string Ask(NetworkNamespace from, Service service, IpProtocol protocol = IpProtocol.Tcp, int times = 24) =>
+        Ask(from, service.Spec.ClusterIP!, 80, protocol, times);
 
-    internal Task<string> AskNodePortAsync(
+    internal string AskNodePort(
         NetworkNamespace from, Service service, IpProtocol protocol = IpProtocol.Tcp, int times = 24) =>
-        AskAsync(from, ServiceNode.NodeAddress, service.Spec.Ports![0].NodePort, protocol, times);
+        Ask(from, ServiceNode.NodeAddress, service.Spec.Ports![0].NodePort, protocol, times);
 
     internal static string NameOf(ProbeResult result) => result.Server?.End.Address.ToString() switch
     {

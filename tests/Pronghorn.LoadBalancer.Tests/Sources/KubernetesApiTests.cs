@@ -289,30 +289,16 @@ public sealed class KubernetesApiTests : IAsyncDisposable
     public async Task ServerEndsEachWatchAtOnce_IsAskedLessAndLess()
     {
         await StartAsync(new ApiServerOptions { HasStreamingLists = false, EndsWatches = true });
-        var settings = Settings() with { Retry = new RetrySettings(TimeSpan.FromMilliseconds(20), TimeSpan.FromSeconds(10)) };
+        var clock = new ImpatientClock();
+        var settings = Settings() with { Retry = new RetrySettings(TimeSpan.FromSeconds(20), TimeSpan.FromHours(10)), Clock = clock };
         await using var source = new FollowedSource(
             new KubernetesApiSource(new ApiServerAccess { Server = _server!.Address }, settings));
-        while (Watches().Count < 5)
-        {
-            await Task.Yield();
-        }
+        IReadOnlyList<TimeSpan> pauses = await clock.PausesAsync(count: 10);
 
-        // Between the five are waits of at least 20, 40, 80 and 160 ms; a clock may be a little early.
-        IReadOnlyList<long> times = Watches();
-        Assert.True(
-            Stopwatch.GetElapsedTime(times[0], times[4]) >= TimeSpan.FromMilliseconds(280), "five watches came one upon the other");
-
-        IReadOnlyList<long> Watches()
+        // Services and endpoints are followed each by itself: each pause is twice the one before, and random within a factor of two.
+        foreach (double shortest in (double[])[20, 40, 80, 160])
         {
-            lock (_server.Requests)
-            {
-                return
-                [
-                    .. _server.Requests.Zip(_server.Times).Where(static item =>
-                        item.First.StartsWith(Services + "?", StringComparison.Ordinal)
-                        && item.First.Contains("watch=true", StringComparison.Ordinal)).Select(static item => item.Second),
-                ];
-            }
+            Assert.InRange(pauses.Count(pause => pause.TotalSeconds >= shortest && pause.TotalSeconds < 2 * shortest), 1, 2);
         }
     }
 

@@ -23,4 +23,7 @@ public sealed record KubernetesApiSettings
 
     /// <summary>How long one watch lasts at least, before it is begun anew from where it ended; at most twice as long.</summary>
     public TimeSpan WatchTime { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>By which clock the pauses between tries pass.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
 }

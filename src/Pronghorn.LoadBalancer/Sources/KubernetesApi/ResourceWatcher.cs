@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
-using System.Diagnostics;
 using System.Globalization;
 using System.IO;
 using System.Net.Http;
@@ -33,6 +32,7 @@ internal sealed class ResourceWatcher<T>
     private readonly ChannelWriter<ClusterChange> _changes;
     private readonly IProblemSink _reports;
     private readonly RetryDelay _delay;
+    private readonly TimeProvider _clock;
     private readonly TimeSpan _watchTime;
     private readonly TimeSpan _answerTime;
     private string? _resourceVersion;
@@ -53,6 +53,7 @@ internal sealed class ResourceWatcher<T>
         _changes = changes;
         _reports = reports;
         _delay = new RetryDelay(settings.Retry, Random.Shared);
+        _clock = settings.Clock;
         _watchTime = settings.WatchTime;
         _answerTime = settings.AnswerTime;
     }
@@ -63,7 +64,7 @@ internal sealed class ResourceWatcher<T>
         while (!cancellation.IsCancellationRequested)
         {
             TimeSpan? pause = null;
-            long began = Stopwatch.GetTimestamp();
+            long began = _clock.GetTimestamp();
             try
             {
                 await FollowAsync(cancellation);
@@ -102,12 +103,12 @@ internal sealed class ResourceWatcher<T>
 
             if (pause is TimeSpan wait)
             {
-                await Task.Delay(wait, cancellation);
+                await Task.Delay(wait, _clock, cancellation);
             }
         }
     }
 
-    private static bool HasLasted(long began) => Stopwatch.GetElapsedTime(began) >= s_steady;
+    private bool HasLasted(long began) => _clock.GetElapsedTime(began) >= s_steady;
 
     private static bool IsTransient(Exception exception) =>
         exception is HttpRequestException or IOException or JsonException or ApiAccessException or AuthenticationException
