@@ -100,6 +100,13 @@ static __noinline int handle_icmp(struct packet_context *context, const struct p
 	return deliver_error(context, packet, &error->quoted, &error->outer, &error->inner);
 }
 
+/* Whether a packet may be a flow's first. */
+static __always_inline int packet_may_begin(const struct packet *packet)
+{
+	return packet->key.protocol != PROTOCOL_TCP ||
+	       (packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
+}
+
 static __always_inline int handle_new(struct packet_context *context, const struct packet *packet, __u64 now,
 				      struct connection **connection)
 {
@@ -110,6 +117,8 @@ static __always_inline int handle_new(struct packet_context *context, const stru
 		return VERDICT_DROP;
 	switch (choose(packet, &opening->choice)) {
 	case CHOSEN_NOT_SERVICE:
+		if (!packet->is_leaving && packet_may_begin(packet))
+			*connection = connection_beside(packet, opening, now);
 		return verdict_counted(VERDICT_PASS, PACKET_NOT_SERVICE);
 	case CHOSEN_DROP:
 		return VERDICT_DROP;

@@ -88,6 +88,9 @@ static __always_inline int connection_backend_stands(const struct packet *packet
 {
 	struct member_key member = { .set = connection->set, .backend = connection->backend };
 
+	/* Of connection_beside(): it is the address that the client itself chose. */
+	if (!connection->service)
+		return 1;
 	if (connection->slot != SLOT_NONE)
 		return set_slot(connection->set, connection->slot) == connection->backend;
 	return bpf_map_lookup_elem(&members, &member) ||
@@ -389,6 +392,61 @@ static __noinline struct connection *connection_open(struct packet_context *cont
 	}
 
 	return connection_enter(packet, opening);
+}
+
+static __always_inline void connection_delete(const struct connection_key *key)
+{
+	/* A look-up takes no lock: most have nothing to delete. */
+	if (bpf_map_lookup_elem(&connections, key))
+		bpf_map_delete_elem(&connections, key);
+}
+
+/*
+ * A new flow that a client sends to a backend itself, from the ports of one that it sends there through a
+ * service: the answers of both look alike, and those of the first would be shown as the service's. What is
+ * left of a connection that is over goes; beside one that is not, the new flow gets another source port.
+ * Where packets enter only: where they leave, translated ones pass by too. 0 when the packet stays as it is.
+ */
+static __noinline struct connection *connection_beside(const struct packet *packet, struct opening *opening, __u64 now)
+{
+	struct service_settings *settings = settings_get();
+	struct connection_key key, pair_key;
+	struct connection *other, *pair;
+
+	if (!settings)
+		return 0;
+	__builtin_memset(&key, 0, sizeof(key));
+	address_copy(key.source, packet->key.destination);
+	address_copy(key.destination, packet->key.source);
+	key.source_port = packet->key.destination_port;
+	key.destination_port = packet->key.source_port;
+	key.protocol = packet->key.protocol;
+
+	other = bpf_map_lookup_elem(&connections, &key);
+	/* With direct return a service's own packets come with these ends. A masqueraded one's are the node's. */
+	if (!other || !other->is_reverse || other->is_masqueraded || (other->options & CONNECTION_DIRECT_RETURN)) {
+		connection_delete(&packet->key);
+		return 0;
+	}
+	if (other->is_reset || (key.protocol == PROTOCOL_TCP && connection_is_finished(other)) ||
+	    connection_age_ns(other, now) > connection_timeout_ns(other, key.protocol, settings)) {
+		count_packet(PACKET_CONNECTION_OVER);
+		connection_pair_key(&key, other, &pair_key);
+		pair = bpf_map_lookup_elem(&connections, &pair_key);
+		if (pair && connection_leads_to(pair, &key))
+			bpf_map_delete_elem(&connections, &pair_key);
+		bpf_map_delete_elem(&connections, &key);
+		connection_delete(&packet->key);
+		return 0;
+	}
+
+	__builtin_memset(&opening->choice, 0, sizeof(opening->choice));
+	address_copy(opening->choice.backend.address, packet->key.destination);
+	opening->choice.backend.port = packet->key.destination_port;
+	opening->choice.slot = SLOT_NONE;
+	opening_fill(packet, opening, now);
+	count_packet(PACKET_PORT_CHANGED);
+	return connection_claim_any(packet, opening) ? connection_enter(packet, opening) : 0;
 }
 
 #endif

@@ -188,6 +188,60 @@ public sealed class PacketConnectionTests(PacketNode node) : IClassFixture<Packe
         }
     }
 
+    [Theory]
+    [InlineData(IpProtocol.Tcp, false)]
+    [InlineData(IpProtocol.Tcp, true)]
+    [InlineData(IpProtocol.Udp, false)]
+    [InlineData(IpProtocol.Udp, true)]
+    public void DirectFlow_OnThePortsOfOneThroughAService_HasItsOwnAnswers(IpProtocol protocol, bool isIpv6)
+    {
+        var flow = new PacketFlow(node, isIpv6, protocol);
+        (_, TestPacket sent) = flow.AtEdge(flow.Request);
+        TestPacket request = flow.Request with { Destination = flow.Backend, DestinationPort = flow.BackendPort };
+        (uint verdict, TestPacket direct) = flow.AtEdge(request);
+        Assert.Equal(PacketNode.XdpTransmit, verdict);
+        Assert.Equal((flow.Backend, flow.BackendPort, sent.Source), (direct.Destination, direct.DestinationPort, direct.Source));
+        Assert.NotEqual(sent.SourcePort, direct.SourcePort);
+        node.Age(s_moment);
+        Assert.Equal(direct.SourcePort, flow.AtEdge(request with { Flags = TestPacket.Ack }).Packet.SourcePort);
+
+        TestPacket answer = flow.AtEdge(direct.Answer()).Packet;
+        Assert.Equal((flow.Backend, flow.BackendPort), (answer.Source, answer.SourcePort));
+        Assert.Equal((request.Source, request.SourcePort), (answer.Destination, answer.DestinationPort));
+        answer = flow.AtEdge(sent.Answer()).Packet;
+        Assert.Equal((flow.Frontend, flow.Request.DestinationPort), (answer.Source, answer.SourcePort));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void DirectFlow_OnThePortsOfAnEndedOneThroughAService_IsLeftAlone(bool hadOneBefore)
+    {
+        var flow = new PacketFlow(node, protocol: IpProtocol.Tcp);
+        (_, TestPacket sent) = flow.AtEdge(flow.Request);
+        TestPacket direct = flow.Request with { Destination = flow.Backend, DestinationPort = flow.BackendPort };
+        if (hadOneBefore)
+        {
+            flow.AtEdge(direct);
+            flow.AtEdge(direct with { Flags = TestPacket.Rst });
+        }
+
+        flow.AtEdge(flow.Request with { Flags = TestPacket.Fin | TestPacket.Ack });
+        flow.AtEdge(sent.Answer() with { Flags = TestPacket.Fin | TestPacket.Ack });
+        Assert.Equal(PacketNode.XdpPass, flow.AtEdge(direct).Verdict);
+        Assert.Equal(PacketNode.XdpPass, flow.AtEdge(sent.Answer()).Verdict);
+        Assert.Equal(PacketNode.XdpPass, flow.AtEdge(direct with { Flags = TestPacket.Ack }).Verdict);
+    }
+
+    [Fact]
+    public void TranslatedPacket_WhereItLeaves_IsNotTakenForADirectFlow()
+    {
+        var flow = new PacketFlow(node, protocol: IpProtocol.Tcp);
+        (_, TestPacket sent) = flow.AtEdge(flow.Request);
+        Assert.Equal(PacketNode.TcNext, flow.Leaving(sent).Verdict);
+        Assert.Equal(PacketNode.XdpTransmit, flow.AtEdge(sent.Answer()).Verdict);
+    }
+
     [Fact]
     public void SourcePorts_AllInUse_DropsAndCounts_UntilOneIsFree()
     {
