@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
-using System.Diagnostics;
 using System.IO;
 using System.IO.Compression;
 using System.Linq;
@@ -17,7 +16,9 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
+using Pronghorn.Lab;
 
 namespace Pronghorn.LoadBalancer.Tests.Sources;
 
@@ -41,9 +42,6 @@ internal sealed class ApiServer : IAsyncDisposable
     /// <summary>Requests answered, oldest first: path and query.</summary>
     public List<string> Requests { get; } = [];
 
-    /// <summary>When each of <see cref="Requests"/> came (Stopwatch).</summary>
-    public List<long> Times { get; } = [];
-
     public Uri Address => new($"{(_options.Certificate is null ? "http" : "https")}://127.0.0.1:{_port}/");
 
     /// <summary>Begins to listen: on a free port at first, later on the same again.</summary>
@@ -52,6 +50,12 @@ internal sealed class ApiServer : IAsyncDisposable
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(Configure);
+        if (_options.Place is NetworkNamespace place)
+        {
+            builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = end =>
+                NamespaceThread.Run(place, () => SocketTransportOptions.CreateDefaultBoundListenSocket(end)));
+        }
+
         if (_options.Certificate is not null)
         {
             builder.WebHost.UseKestrelHttpsConfiguration();
@@ -98,7 +102,6 @@ internal sealed class ApiServer : IAsyncDisposable
         lock (Requests)
         {
             Requests.Add(path + context.Request.QueryString.Value);
-            Times.Add(Stopwatch.GetTimestamp());
         }
 
         try
@@ -195,6 +198,9 @@ internal sealed record ApiServerOptions
 
     /// <summary>Ends each watch as soon as it has begun, without an error.</summary>
     public bool EndsWatches { get; init; }
+
+    /// <summary>Where it listens, on the loopback interface; null: where the tests run.</summary>
+    public NetworkNamespace? Place { get; init; }
 }
 
 /// <summary>An answer that is an error.</summary>
