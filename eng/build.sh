@@ -55,8 +55,9 @@ build_bpf() {
 }
 
 build_native() {
-    say "preload library"
+    say "native libraries"
     make -s -C native/preload OUT="$artifacts/lib" >&2
+    make -s -C native/tcpm OUT="$artifacts/lib" >&2
 }
 
 build_core() {
@@ -95,6 +96,7 @@ build_man() {
 build_arm64() {
     say "libraries for arm64"
     make -s -C native/preload OUT="$artifacts/arm64/lib" CC=aarch64-linux-gnu-gcc >&2
+    make -s -C native/tcpm OUT="$artifacts/arm64/lib" CC=aarch64-linux-gnu-gcc >&2
     dotnet publish src/Pronghorn.Preload/Pronghorn.Preload.csproj -c Release -f net10.0 -r linux-arm64 \
         --artifacts-path "$artifacts/arm64/build" -p:TargetFrameworks=net10.0 -p:PronghornAotTfm=net10.0 \
         -p:CppCompilerAndLinker=clang -p:ObjCopyName=aarch64-linux-gnu-objcopy -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2

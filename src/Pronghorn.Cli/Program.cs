@@ -59,5 +59,6 @@ internal static class Program
         BenchCommand.Create(),
         LabCommand.Create(),
         LoadBalancerCommand.Create(),
+        HandoffCommand.Create(),
     };
 }

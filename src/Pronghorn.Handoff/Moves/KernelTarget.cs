@@ -12,11 +12,11 @@ namespace Pronghorn.Handoff.Moves;
 /// <summary>Somebody who takes connections that come to a listener.</summary>
 public interface IConnectionTaker
 {
-    /// <summary>Whether somebody takes connections for a listener now.</summary>
-    bool Serves(TcpEnd listener);
+    /// <summary>Whether a worker takes connections for a listener now.</summary>
+    bool Serves(TcpEnd listener, uint worker);
 
     /// <summary>Takes a connection that works. The descriptor is the taker's from now on.</summary>
-    void Take(TcpEnd listener, int fd, ConnectionImage image);
+    void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image);
 }
 
 /// <summary>The target's side of a move, on the kernel's sockets.</summary>
@@ -40,9 +40,9 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     public Refusal TryReserve(Prepare request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        return taker.Serves(request.Listener)
+        return taker.Serves(request.Listener, request.Worker)
             ? Refusal.None
-            : new Refusal(RefusalReason.NoWorker, $"nobody takes connections for {request.Listener}");
+            : new Refusal(RefusalReason.NoWorker, $"no worker {request.Worker} takes connections for {request.Listener}");
     }
 
     /// <inheritdoc/>
@@ -98,7 +98,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
             lifetimes?.Watch(fd, request, _local, origin);
         }
 
-        taker.Take(request.Listener, fd, image);
+        taker.Take(request.Listener, request.Worker, fd, image);
         return Refusal.None;
     }
 

@@ -66,6 +66,9 @@ public sealed class Lifetimes : IDisposable
         }
     }
 
+    /// <summary>Whether a connection came from another node.</summary>
+    public bool HasTaken(int fd) => TcpSocket.GetCookie(fd, out ulong cookie) == 0 && _taken.ContainsKey(cookie);
+
     /// <summary>A connection that this node gave away has ended at its owner.</summary>
     public void Bury(Ended ended)
     {

@@ -28,6 +28,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     private readonly IConnectionTaker _taker;
     private readonly MoveTimes _times;
     private readonly Lifetimes? _lifetimes;
+    private readonly IMessageSender _ends;
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _outgoing = new();
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _incoming = new();
     private readonly CancellationTokenSource _ended = new();
@@ -39,9 +40,18 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     /// <param name="taker">Who takes connections that come.</param>
     /// <param name="lifetimes">Sees to the entries of connections that end; null for nobody.</param>
     /// <param name="times">How long to wait for the other.</param>
+    /// <param name="ends">
+    /// By whom the other daemon is told of the ends of connections that came from it: later than this stream, perhaps; null: by this.
+    /// </param>
     public PeerConnection(
-        Stream stream, SteeredNode node, IConnectionTaker taker, Lifetimes? lifetimes = null, MoveTimes? times = null)
+        Stream stream,
+        SteeredNode node,
+        IConnectionTaker taker,
+        Lifetimes? lifetimes = null,
+        MoveTimes? times = null,
+        IMessageSender? ends = null)
     {
+        _ends = ends ?? this;
         _lifetimes = lifetimes;
         _stream = new MessageStream(stream);
         _node = node;
@@ -89,6 +99,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     /// <summary>Moves a connection to the other node.</summary>
     /// <param name="fd">The connection; the caller's to close, after the move too.</param>
     /// <param name="listener">The listener at the other node whose worker is to have it.</param>
+    /// <param name="worker">Index of that worker.</param>
     /// <param name="epoch">How often it has moved, this time included.</param>
     /// <param name="known">The end that the peer knows; null for the one that it has here.</param>
     /// <param name="complete">Adds what the application sends along; null for nothing.</param>
@@ -96,6 +107,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     public async Task<MoveOutcome> MoveAsync(
         int fd,
         TcpEnd listener,
+        uint worker = 0,
         uint epoch = 1,
         TcpEnd? known = null,
         Func<ConnectionImage, ConnectionImage>? complete = null,
@@ -107,7 +119,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             return new MoveOutcome(refusal, default, default, IsLive: false);
         }
 
-        var request = new Prepare(NewNumber(), epoch, isIpv6, known ?? local, remote, listener, Bytes: 0);
+        var request = new Prepare(NewNumber(), epoch, isIpv6, known ?? local, remote, listener, worker);
         Channel<Message> answers = Channel.CreateUnbounded<Message>();
         _outgoing[request.Move] = answers;
         try
@@ -199,7 +211,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
 
         _ = Task.Run(async () =>
         {
-            using var side = new KernelTarget(_node, _taker, _lifetimes, this);
+            using var side = new KernelTarget(_node, _taker, _lifetimes, _ends);
             try
             {
                 await new TargetMove(this, messages.Reader, _times).RunAsync(request, side, CancellationToken.None);

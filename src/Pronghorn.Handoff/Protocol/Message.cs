@@ -16,8 +16,8 @@ public abstract record Message(ulong Move);
 /// <param name="Known">The end that the peer knows.</param>
 /// <param name="Remote">The peer.</param>
 /// <param name="Listener">The listener at the target whose worker is to have it.</param>
-/// <param name="Bytes">About how long its image will be.</param>
-public sealed record Prepare(ulong Move, uint Epoch, bool IsIpv6, TcpEnd Known, TcpEnd Remote, TcpEnd Listener, long Bytes)
+/// <param name="Worker">Index of that worker, where several have listeners of one address and port.</param>
+public sealed record Prepare(ulong Move, uint Epoch, bool IsIpv6, TcpEnd Known, TcpEnd Remote, TcpEnd Listener, uint Worker)
     : Message(Move);
 
 /// <summary>Target to origin: it may come.</summary>

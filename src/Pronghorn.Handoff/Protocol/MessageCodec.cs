@@ -59,7 +59,7 @@ public static class MessageCodec
         {
             Kind.Prepare => new Prepare(
                 move, reader.Word("epoch"), reader.Octet("family") != 0, reader.End("known end"), reader.End("remote end"),
-                reader.End("listener"), (long)Math.Min(reader.Long("bytes"), long.MaxValue)),
+                reader.End("listener"), reader.Word("worker")),
             Kind.Prepared => new Prepared(move),
             Kind.Transfer => new Transfer(move, reader.Bytes("image", MaximumLength)),
             Kind.Restored => new Restored(move, reader.End("local end")),
@@ -97,7 +97,7 @@ public static class MessageCodec
                 End(body, prepare.Known);
                 End(body, prepare.Remote);
                 End(body, prepare.Listener);
-                Long(body, (ulong)prepare.Bytes);
+                Word(body, prepare.Worker);
                 break;
             case Restored restored:
                 End(body, restored.Local);

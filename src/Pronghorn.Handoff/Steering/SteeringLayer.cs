@@ -201,8 +201,10 @@ public sealed class SteeringLayer : IDisposable
 
     private static int Count(BpfMap map)
     {
+        // Entries come and go meanwhile, and a key that has gone leads back to the first.
         int count = 0;
-        for (int found = map.FirstKey(out ConnectionKey key); found == 0; found = map.NextKey(key, out key))
+        int most = (int)map.MaximumEntries;
+        for (int found = map.FirstKey(out ConnectionKey key); found == 0 && count < most; found = map.NextKey(key, out key))
         {
             count++;
         }

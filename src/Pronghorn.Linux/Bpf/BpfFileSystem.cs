@@ -42,12 +42,27 @@ public static class BpfFileSystem
     /// <summary>Removes a pin; what was pinned goes when nothing else holds it. Does nothing when there is no such file.</summary>
     public static void Unpin(string path) => File.Delete(path);
 
-    /// <summary>Removes a folder with all pins in it. Does nothing when there is no such folder.</summary>
-    public static void RemoveFolder(string path)
+    /// <summary>
+    /// Removes a folder with all pins in it, and those above it that are empty then. Does nothing when there is no such folder.
+    /// </summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="root">The folder above it that stays.</param>
+    public static void RemoveFolder(string path, string root = DefaultPath)
     {
         if (Directory.Exists(path))
         {
             Directory.Delete(path, recursive: true);
+        }
+
+        for (string? above = Path.GetDirectoryName(path); above?.StartsWith(root + "/", StringComparison.Ordinal) == true;
+            above = Path.GetDirectoryName(above))
+        {
+            if (!Directory.Exists(above) || Directory.GetFileSystemEntries(above).Length > 0)
+            {
+                return;
+            }
+
+            Directory.Delete(above);
         }
     }
 }

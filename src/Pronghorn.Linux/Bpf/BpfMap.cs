@@ -222,12 +222,13 @@ public sealed unsafe partial class BpfMap : BpfHandle
     public int NextKey<TKey>(in TKey key, out TKey next)
         where TKey : unmanaged
     {
+        // A loop has one variable for both: it must be read before it is written.
+        TKey behind = key;
         next = default;
         CheckKey(sizeof(TKey));
-        fixed (TKey* keyPointer = &key)
         fixed (TKey* nextPointer = &next)
         {
-            return BpfSyscall.NextKey(Descriptor, keyPointer, nextPointer);
+            return BpfSyscall.NextKey(Descriptor, &behind, nextPointer);
         }
     }
 

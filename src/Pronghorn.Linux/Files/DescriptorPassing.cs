@@ -17,6 +17,7 @@ public static unsafe class DescriptorPassing
     private const int SocketLevel = 1;
     private const int Rights = 1; // SCM_RIGHTS
     private const int OptionPeerCredentials = 17; // SO_PEERCRED
+    private const int DoNotWait = 0x40; // MSG_DONTWAIT
     private const int NoSignal = 0x4000; // MSG_NOSIGNAL
     private const int CloseOnExec = 0x40000000; // MSG_CMSG_CLOEXEC
     private const int ControlTruncated = 8; // MSG_CTRUNC
@@ -26,11 +27,11 @@ public static unsafe class DescriptorPassing
     private const int MostDescriptors = 8;
     private const int ControlLength = HeaderLength + (MostDescriptors * sizeof(int));
 
-    /// <summary>Sends bytes, with a descriptor if there is one.</summary>
+    /// <summary>Sends bytes, with a descriptor if there is one; never waits for room.</summary>
     /// <param name="socket">A connected Unix socket.</param>
     /// <param name="bytes">One byte at least: a descriptor does not go by itself over a stream.</param>
     /// <param name="descriptor">The descriptor, still the caller's afterwards; -1 for none.</param>
-    /// <returns>Bytes sent, or a negative error number.</returns>
+    /// <returns>Bytes sent, or a negative error number: -EAGAIN when the other end does not read.</returns>
     public static long Send(int socket, ReadOnlySpan<byte> bytes, int descriptor)
     {
         byte* control = stackalloc byte[HeaderLength + sizeof(long)];
@@ -48,7 +49,7 @@ public static unsafe class DescriptorPassing
                 message.ControlLength = HeaderLength + sizeof(long);
             }
 
-            return Libc.SendMessage(socket, &message, NoSignal);
+            return Libc.SendMessage(socket, &message, NoSignal | DoNotWait);
         }
     }
 

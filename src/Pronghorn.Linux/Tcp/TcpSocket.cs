@@ -10,6 +10,7 @@ public static class TcpSocket
     private const int Stream = 1; // SOCK_STREAM
     private const int SocketLevel = 1;
     private const int OptionCookie = 57; // SO_COOKIE
+    private const int OptionAcceptsConnections = 30; // SO_ACCEPTCONN
 
     /// <summary>A new socket that does not block and is not inherited.</summary>
     public static int Open(bool isIpv6) => Libc.Socket(
@@ -57,6 +58,10 @@ public static class TcpSocket
 
     /// <summary>The number by which the kernel knows a socket, never used again (SO_COOKIE); sock_diag(7) names it too.</summary>
     public static int GetCookie(int fd, out ulong cookie) => Libc.GetSocketOption(fd, SocketLevel, OptionCookie, out cookie, out _);
+
+    /// <summary>Whether it is a listening socket; false for what is no socket, too.</summary>
+    public static bool IsListening(int fd) =>
+        Libc.GetSocketOption(fd, SocketLevel, OptionAcceptsConnections, out int accepts, out _) == 0 && accepts != 0;
 
     private static int Finish(int result, in InternetAddress address, out TcpEnd end)
     {

@@ -51,19 +51,7 @@ public sealed partial class PinLayout
     /// <summary>
     /// Removes the folder with all pins, and those above it that are empty then. What is attached only by these pins is detached.
     /// </summary>
-    public void Remove()
-    {
-        BpfFileSystem.RemoveFolder(Folder);
-        for (string? above = Path.GetDirectoryName(Folder); above is not null && above != Root; above = Path.GetDirectoryName(above))
-        {
-            if (!Directory.Exists(above) || Directory.GetFileSystemEntries(above).Length > 0)
-            {
-                return;
-            }
-
-            Directory.Delete(above);
-        }
-    }
+    public void Remove() => BpfFileSystem.RemoveFolder(Folder, Root);
 
     [GeneratedRegex("^[A-Za-z0-9_-]{1,64}$")]
     private static partial Regex InstanceName();

@@ -191,7 +191,7 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
             TcpEnd local = From.End(_isIpv6, (ushort)Port);
             Assert.Equal(0, TcpSocket.GetRemote((int)Server.Handle, out TcpEnd remote));
             var request = new Prepare(
-                (ulong)Port, 1, _isIpv6, local, remote, To.End(_isIpv6, (ushort)Port), Bytes: 0);
+                (ulong)Port, 1, _isIpv6, local, remote, To.End(_isIpv6, (ushort)Port), Worker: 0);
             Task<Refusal> target = Task.Run(async () =>
             {
                 var asked = (Prepare)await toTarget.Reader.ReadAsync();
@@ -213,9 +213,9 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
             return (moved, image);
         }
 
-        bool IConnectionTaker.Serves(TcpEnd listener) => Serves;
+        bool IConnectionTaker.Serves(TcpEnd listener, uint worker) => Serves;
 
-        public void Take(TcpEnd listener, int fd, ConnectionImage image) => Assert.True(_taken.Writer.TryWrite((fd, image)));
+        public void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image) => Assert.True(_taken.Writer.TryWrite((fd, image)));
 
         public void Dispose()
         {

@@ -185,9 +185,9 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
             return daemons;
         }
 
-        public bool Serves(TcpEnd listener) => true;
+        public bool Serves(TcpEnd listener, uint worker) => true;
 
-        public void Take(TcpEnd listener, int fd, ConnectionImage image) => Assert.True(_taken.Writer.TryWrite(fd));
+        public void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image) => Assert.True(_taken.Writer.TryWrite(fd));
 
         public async Task<Socket> TakenAsync() => new(new SafeSocketHandle(await _taken.Reader.ReadAsync(), ownsHandle: true));
 

@@ -19,7 +19,7 @@ internal sealed class TestCertificates : IDisposable
 
     public X509Certificate2 Authority { get; }
 
-    public X509Certificate2 Issue(string name)
+    public X509Certificate2 Issue(string name, bool isExportable = false)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=" + name, key, HashAlgorithmName.SHA256);
@@ -30,7 +30,9 @@ internal sealed class TestCertificates : IDisposable
         using X509Certificate2 bare = request.Create(
             Authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1), serial);
         using X509Certificate2 whole = bare.CopyWithPrivateKey(key);
-        return X509CertificateLoader.LoadPkcs12(whole.Export(X509ContentType.Pkcs12), null);
+        return X509CertificateLoader.LoadPkcs12(
+            whole.Export(X509ContentType.Pkcs12), null,
+            isExportable ? X509KeyStorageFlags.Exportable : X509KeyStorageFlags.DefaultKeySet);
     }
 
     public void Dispose()

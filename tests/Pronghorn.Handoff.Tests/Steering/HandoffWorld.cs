@@ -16,21 +16,16 @@ namespace Pronghorn.Handoff.Tests.Steering;
 /// <summary>A client and three nodes on one bridge; each node has the steering and a hold queue.</summary>
 public sealed class HandoffWorld : IDisposable
 {
-    public const string Interface = "lab0";
+    public const string Interface = BridgedHosts.Interface;
     private const long HoldLimit = 16 << 20;
 
-    private readonly NetworkNamespace _switch;
+    private readonly BridgedHosts _hosts = new();
     private readonly LabBpfFileSystem _files = new();
 
     public HandoffWorld()
     {
-        LabCleanup.RemoveStale();
-        string prefix = LabCleanup.CreatePrefix();
-        _switch = NetworkNamespace.Create(prefix + "-switch");
-        _switch.Run("ip", "link", "add", "bridge0", "type", "bridge");
-        _switch.Run("ip", "link", "set", "bridge0", "up");
-        Client = Connect(prefix + "-client", 1);
-        Nodes = [Make(prefix + "-a", 11), Make(prefix + "-b", 12), Make(prefix + "-d", 13)];
+        Client = _hosts.Add("client", 1);
+        Nodes = [Make("a", 11), Make("b", 12), Make("d", 13)];
     }
 
     public NetworkNamespace Client { get; }
@@ -44,14 +39,13 @@ public sealed class HandoffWorld : IDisposable
             node.Dispose();
         }
 
-        Client.Dispose();
-        _switch.Dispose();
+        _hosts.Dispose();
         _files.Dispose();
     }
 
     private Node Make(string name, int number)
     {
-        NetworkNamespace place = Connect(name, number);
+        NetworkNamespace place = _hosts.Add(name, number);
         string folder = Path.Combine(_files.Root, number.ToString(CultureInfo.InvariantCulture));
         return NamespaceThread.Run(place, () =>
         {
@@ -62,18 +56,6 @@ public sealed class HandoffWorld : IDisposable
             SteeringLayer layer = SteeringLayer.Start(folder, [index], tap!);
             return new Node(place, number, index, layer, new HeldPackets(tap!, HoldLimit), folder);
         });
-    }
-
-    private NetworkNamespace Connect(string name, int number)
-    {
-        NetworkNamespace place = NetworkNamespace.Create(name);
-        string port = string.Create(CultureInfo.InvariantCulture, $"port{number}");
-        LabCommand.Run("ip", "link", "add", port, "netns", _switch.Name, "type", "veth", "peer", "name", Interface, "netns", name);
-        _switch.Run("ip", "link", "set", port, "master", "bridge0", "up");
-        place.Run("ip", "address", "add", string.Create(CultureInfo.InvariantCulture, $"10.2.0.{number}/24"), "dev", Interface);
-        place.Run("ip", "address", "add", string.Create(CultureInfo.InvariantCulture, $"fd02::{number}/64"), "dev", Interface, "nodad");
-        place.Run("ip", "link", "set", Interface, "up");
-        return place;
     }
 
     public sealed class Node(
@@ -87,8 +69,7 @@ public sealed class HandoffWorld : IDisposable
 
         public HeldPackets Hold => hold;
 
-        public string Address(bool isIpv6) =>
-            string.Create(CultureInfo.InvariantCulture, $"{(isIpv6 ? "fd02::" : "10.2.0.")}{number}");
+        public string Address(bool isIpv6) => BridgedHosts.Address(number, isIpv6);
 
         public TcpEnd End(bool isIpv6, ushort port) => new(IpAddress.Parse(Address(isIpv6)), port);
 
@@ -107,7 +88,6 @@ public sealed class HandoffWorld : IDisposable
             hold.Dispose();
             layer.Dispose();
             SteeringLayer.Remove(folder);
-            place.Dispose();
         }
     }
 }

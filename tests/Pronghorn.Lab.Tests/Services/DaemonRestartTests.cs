@@ -148,8 +148,8 @@ public sealed class DaemonRestartTests : IDisposable
         ports: [{name: http, port: 8080, protocol: TCP}]
         """;
 
-    /// <summary>Connects inside and outside without a pause while the daemon is changed for another, as often as the test is long.</summary>
-    /// <param name="change">Gets the client inside, the daemon and how many times it was changed; returns the daemon that runs then.</param>
+    /// <summary>Connects inside and outside without a pause while the daemon is changed for another.</summary>
+    /// <param name="change">Gets the client inside, the daemon and how often it was changed; returns the daemon that runs then.</param>
     private void RunUnderLoad(Func<Process, Process, int, Process> change)
     {
         File.WriteAllText(Path.Combine(_manifests, "web.yaml"), Manifest());
@@ -206,8 +206,9 @@ public sealed class DaemonRestartTests : IDisposable
     {
         var start = new ProcessStartInfo("nsenter");
         string[] arguments = InNode(
-            program, "lb", "enable", "--foreground", "--manifests", _manifests, "--cgroup", _node.ControlGroupPath, "--instance", _node.Name,
-            "--interface", ServiceNode.EdgeInterface, "--pod-interface", "pod*", "--pod-cidr", ServiceNode.PodRange, "--healthz-bind-address", "", "--metrics-bind-address", "");
+            program, "lb", "enable", "--foreground", "--manifests", _manifests, "--cgroup", _node.ControlGroupPath,
+            "--instance", _node.Name, "--interface", ServiceNode.EdgeInterface, "--pod-interface", "pod*",
+            "--pod-cidr", ServiceNode.PodRange, "--healthz-bind-address", "", "--metrics-bind-address", "");
         foreach (string argument in arguments)
         {
             start.ArgumentList.Add(argument);

@@ -31,6 +31,10 @@ public sealed class BpfMapTests
         Assert.Equal(0, map.NextKey(first, out uint second));
         Assert.Equal(3u, first + second);
         Assert.Equal(-Errno.NoEntry, map.NextKey(second, out uint _));
+
+        // With one variable for both, as in a loop.
+        Assert.Equal(0, map.NextKey(first, out first));
+        Assert.Equal(second, first);
         Assert.Equal(0, map.Delete(1u));
         Assert.Equal(-Errno.NoEntry, map.Delete(1u));
         Assert.Equal(-Errno.NoEntry, map.Lookup(1u, out value));

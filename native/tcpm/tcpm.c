@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * libtcpm: the C side of src/Pronghorn.Handoff/Workers. In C because it lives in other people's
+ * processes, which fork.
+ */
+#include "tcpm.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+#define MAGIC 0x54434d31u /* "TCM1" */
+#define DEFAULT_FOLDER "/run/tcpm"
+
+/* Longer than the daemon waits for another node. */
+#define ANSWER_MILLISECONDS 10000
+
+enum kind {
+    HELLO = 1,
+    REGISTER = 2,
+    UNREGISTER = 3,
+    HANDOFF = 4,
+    RESULT = 5,
+    CONNECTION = 6,
+};
+
+/* WorkerMessage.cs; numbers in network order. */
+struct message {
+    uint32_t magic;
+    uint32_t kind;
+    uint32_t sequence;
+    uint32_t result;
+    uint32_t worker;
+    uint16_t family;
+    uint16_t port;
+    uint8_t address[16];
+    uint32_t consumed;
+    uint32_t tag;
+};
+
+_Static_assert(sizeof(struct message) == 48, "WorkerMessage.HeaderLength");
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int control = -1;
+static int delivery = -1;
+static uint32_t last_sequence;
+
+static void close_one(int *fd)
+{
+    int saved = errno;
+
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+    errno = saved;
+}
+
+static void close_both(void)
+{
+    close_one(&control);
+    close_one(&delivery);
+}
+
+static int send_message(const struct message *message, const void *consumed, size_t consumed_length, const void *tag,
+            size_t tag_length, int fd)
+{
+    struct iovec parts[3] = {
+        { (void *)message, sizeof(*message) }, { (void *)consumed, consumed_length }, { (void *)tag, tag_length },
+    };
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } rights = { 0 };
+    struct msghdr sent = { .msg_iov = parts, .msg_iovlen = 3 };
+    ssize_t result;
+
+    if (fd >= 0) {
+        sent.msg_control = &rights;
+        sent.msg_controllen = sizeof(rights.space);
+        rights.header.cmsg_level = SOL_SOCKET;
+        rights.header.cmsg_type = SCM_RIGHTS;
+        rights.header.cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(&rights.header), &fd, sizeof(fd));
+    }
+    do
+        result = sendmsg(control, &sent, MSG_NOSIGNAL);
+    while (result < 0 && errno == EINTR);
+    return result < 0 ? -1 : 0;
+}
+
+/* Bytes of a packet: those that did not fit too. */
+static ssize_t receive_message(int from, struct message *message, void *content, size_t capacity, int *fd, int flags)
+{
+    struct iovec parts[2] = { { message, sizeof(*message) }, { content, capacity } };
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } rights;
+    struct msghdr received = {
+        .msg_iov = parts, .msg_iovlen = 2, .msg_control = &rights, .msg_controllen = sizeof(rights.space),
+    };
+    struct cmsghdr *header;
+    ssize_t result;
+
+    *fd = -1;
+    do
+        result = recvmsg(from, &received, MSG_CMSG_CLOEXEC | MSG_TRUNC | flags);
+    while (result < 0 && errno == EINTR);
+    if (result < 0)
+        return -1;
+    header = CMSG_FIRSTHDR(&received);
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(fd, CMSG_DATA(header), sizeof(*fd));
+    if (result == 0) {
+        errno = EPIPE;
+        return -1;
+    }
+    if ((size_t)result < sizeof(*message) || ntohl(message->magic) != MAGIC) {
+        close_one(fd);
+        errno = EPROTO;
+        return -1;
+    }
+    return result;
+}
+
+/* Waits for the answer to a question. What it answers to an earlier one, given up, is passed over. */
+static int receive_result(uint32_t sequence, TcpmMsgHdrType *hdr)
+{
+    struct message answer;
+    char reason[TCPM_MAX_CONTENT];
+    size_t length;
+    int fd;
+
+    for (;;) {
+        struct pollfd wait = { .fd = control, .events = POLLIN };
+        int ready = poll(&wait, 1, ANSWER_MILLISECONDS);
+
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready <= 0) {
+            errno = ready == 0 ? ETIMEDOUT : errno;
+            return -1;
+        }
+        if (receive_message(control, &answer, reason, sizeof(reason), &fd, 0) < 0)
+            return -1;
+        close_one(&fd);
+        if (ntohl(answer.kind) == RESULT && ntohl(answer.sequence) == sequence)
+            break;
+    }
+    hdr->result = (int32_t)ntohl(answer.result);
+    length = ntohl(answer.tag);
+    if (length > sizeof(hdr->reason) - 1)
+        length = sizeof(hdr->reason) - 1;
+    memcpy(hdr->reason, reason, length);
+    hdr->reason[length] = '\0';
+    return 0;
+}
+
+static int fill(struct message *message, const TcpmFdTransferMsgType *transfer)
+{
+    switch (transfer->family) {
+    case AF_INET:
+        message->family = htons(4);
+        memcpy(message->address, transfer->ip, 4);
+        break;
+    case AF_INET6:
+        message->family = htons(6);
+        memcpy(message->address, transfer->ip, 16);
+        break;
+    default:
+        errno = EAFNOSUPPORT;
+        return -1;
+    }
+    message->port = htons(transfer->port);
+    message->worker = htonl(transfer->workerIndex);
+    return 0;
+}
+
+/* One question and its answer. The lock is held. */
+static int exchange(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType *transfer, int fd)
+{
+    struct message question = { .magic = htonl(MAGIC), .kind = htonl(kind) };
+    size_t consumed = 0, tag = 0;
+
+    if (control < 0) {
+        errno = ENOTCONN;
+        return -1;
+    }
+    if (transfer && fill(&question, transfer))
+        return -1;
+    if (kind == HANDOFF) {
+        consumed = transfer->consumedLength;
+        tag = transfer->tagLength;
+        if (consumed > TCPM_MAX_CONTENT || tag > TCPM_MAX_CONTENT - consumed) {
+            errno = EMSGSIZE;
+            return -1;
+        }
+    }
+    question.sequence = htonl(++last_sequence);
+    question.consumed = htonl(consumed);
+    question.tag = htonl(tag);
+    hdr->sequence = last_sequence;
+    if (send_message(&question, consumed ? transfer->consumed : 0, consumed, tag ? transfer->tag : 0, tag, fd))
+        return -1;
+    return receive_result(last_sequence, hdr);
+}
+
+static int ask(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType *transfer, int fd)
+{
+    TcpmMsgHdrType own;
+    int result;
+
+    if (!transfer || fd < 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (!hdr)
+        hdr = &own;
+    memset(hdr, 0, sizeof(*hdr));
+    hdr->version = TCPM_VERSION;
+    pthread_mutex_lock(&lock);
+    result = exchange(kind, hdr, transfer, fd);
+    pthread_mutex_unlock(&lock);
+    if (result) {
+        hdr->result = -errno;
+        snprintf(hdr->reason, sizeof(hdr->reason), "%s", strerror(errno));
+    } else if (hdr->result) {
+        errno = ECANCELED;
+        result = -1;
+    }
+    return result;
+}
+
+/* Opens both sockets. The lock is held. */
+static int connect_both(const struct sockaddr_un *address)
+{
+    struct message hello = { .magic = htonl(MAGIC), .kind = htonl(HELLO) };
+    TcpmMsgHdrType hdr;
+    int pair[2];
+
+    control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (control < 0 || connect(control, (const struct sockaddr *)address, sizeof(*address)))
+        return -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
+        return -1;
+    delivery = pair[0];
+    hello.sequence = htonl(++last_sequence);
+    if (send_message(&hello, 0, 0, 0, 0, pair[1]) || receive_result(last_sequence, &hdr)) {
+        close_one(&pair[1]);
+        return -1;
+    }
+    close_one(&pair[1]);
+    return 0;
+}
+
+EXPORT int TcpmCreateAndConnectUnixSocket(enum TcpmServiceType type, int workerIndex)
+{
+    const char *folder = secure_getenv("TCPM_SOCKET_DIRECTORY");
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int length, result;
+
+    if ((type != VLB && type != LAS) || workerIndex < 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    length = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s-%d.sock", folder ? folder : DEFAULT_FOLDER,
+              type == VLB ? "vlb" : "las", workerIndex);
+    if (length < 0 || (size_t)length >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    pthread_mutex_lock(&lock);
+    if (control >= 0) {
+        errno = EISCONN;
+        result = -1;
+    } else {
+        result = connect_both(&address);
+        if (result)
+            close_both();
+    }
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+EXPORT int TcpmRegisterFd(TcpmMsgHdrType *hdr, TcpmFdTransferMsgType *transfer, int fd)
+{
+    return ask(REGISTER, hdr, transfer, fd);
+}
+
+EXPORT int TcpmHandoffFd(TcpmMsgHdrType *hdr, TcpmFdTransferMsgType *req, int fd)
+{
+    return ask(HANDOFF, hdr, req, fd);
+}
+
+EXPORT int TcpmUnRegisterFd(TcpmMsgHdrType *hdr, TcpmFdTransferMsgType *transfer, int fd)
+{
+    return ask(UNREGISTER, hdr, transfer, fd);
+}
+
+EXPORT void TcpmCloseFd(void)
+{
+    pthread_mutex_lock(&lock);
+    close_both();
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT int TcpmEventFd(void)
+{
+    int fd;
+
+    pthread_mutex_lock(&lock);
+    fd = delivery;
+    pthread_mutex_unlock(&lock);
+    return fd;
+}
+
+EXPORT int TcpmReceiveFd(TcpmFdTransferMsgType *transfer, void *buffer, size_t capacity)
+{
+    struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+    struct message came;
+    size_t consumed, tag;
+    ssize_t length;
+    int from = TcpmEventFd(), fd;
+
+    if (!transfer || (!buffer && capacity)) {
+        errno = EINVAL;
+        return -1;
+    }
+    memset(transfer, 0, sizeof(*transfer));
+    if (from < 0) {
+        errno = ENOTCONN;
+        return -1;
+    }
+    length = receive_message(from, &came, buffer, capacity, &fd, MSG_DONTWAIT);
+    if (length < 0)
+        return -1;
+    consumed = ntohl(came.consumed);
+    tag = ntohl(came.tag);
+    if (ntohl(came.kind) != CONNECTION || fd < 0 || consumed > TCPM_MAX_CONTENT || tag > TCPM_MAX_CONTENT - consumed ||
+        sizeof(came) + consumed + tag != (size_t)length) {
+        close_one(&fd);
+        errno = EPROTO;
+        return -1;
+    }
+    if (consumed + tag > capacity) {
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        close_one(&fd);
+        errno = ENOBUFS;
+        return -1;
+    }
+    transfer->fd = fd;
+    transfer->family = ntohs(came.family) == 4 ? AF_INET : AF_INET6;
+    transfer->port = ntohs(came.port);
+    transfer->workerIndex = ntohl(came.worker);
+    memcpy(transfer->ip, came.address, sizeof(transfer->ip));
+    transfer->consumed = buffer;
+    transfer->consumedLength = consumed;
+    transfer->tag = (const char *)buffer + consumed;
+    transfer->tagLength = tag;
+    return fd;
+}
+
+EXPORT int TcpmSetEnd(TcpmFdTransferMsgType *transfer, const char *ip, uint16_t port, uint32_t workerIndex)
+{
+    if (!transfer || !ip) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (inet_pton(AF_INET, ip, transfer->ip) == 1) {
+        transfer->family = AF_INET;
+    } else if (inet_pton(AF_INET6, ip, transfer->ip) == 1) {
+        transfer->family = AF_INET6;
+    } else {
+        errno = EINVAL;
+        return -1;
+    }
+    transfer->port = port;
+    transfer->workerIndex = workerIndex;
+    return 0;
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.CommandLine;
+using System.IO;
+using System.Linq;
+using System.Threading;
+using System.Threading.Tasks;
+using Pronghorn.Cli.Hosting;
+using Pronghorn.Handoff.Configuration;
+using Pronghorn.Handoff.Daemon;
+using Pronghorn.Linux.Bpf;
+using Spectre.Console;
+
+namespace Pronghorn.Cli.Commands;
+
+/// <summary><c>pronghorn handoff</c>: connections move to other nodes.</summary>
+internal static class HandoffCommand
+{
+    private const string DefaultConfiguration = "/etc/tcpm/tcpm.conf";
+
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    internal static Command Create() => new("handoff", "Established TCP connections move to the node that has their content.")
+    {
+        CreateServe(),
+        CreateStatus(),
+    };
+
+    private static Option<string> ConfigurationOption() => new("--config")
+    {
+        Description = "Configuration: lines of key = value.",
+        DefaultValueFactory = _ => DefaultConfiguration,
+    };
+
+    private static Command CreateServe()
+    {
+        Option<string> configuration = ConfigurationOption();
+        Option<string> instance = new("--instance")
+        {
+            Description = "Name of the daemon, where a machine has several, in network namespaces.",
+            DefaultValueFactory = _ => "default",
+        };
+        instance.Validators.Add(static given =>
+        {
+            string name = given.GetValueOrDefault<string>();
+            if (name.Length is 0 or > 64 || !name.All(static one => char.IsAsciiLetterOrDigit(one) || one is '-' or '_'))
+            {
+                given.AddError("--instance: letters, digits, '-' and '_', at most 64 of them");
+            }
+        });
+        Command command = new("serve", "Run this node's daemon in the foreground.") { configuration, instance };
+        command.SetAction(result => Guard(async () =>
+        {
+            using var interruption = new Interruption();
+            var read = HandoffConfiguration.Read(result.GetValue(configuration)!);
+            using var daemon = new HandoffDaemon(read, result.GetValue(instance)!);
+            Terminal.Note($"connections move over {daemon.GetStatus().Interface}; workers' sockets are in {read.SocketDirectory}");
+            await daemon.RunAsync(interruption.Token);
+            return ExitStatus.Done;
+        }));
+        return command;
+    }
+
+    private static Command CreateStatus()
+    {
+        Option<string> configuration = ConfigurationOption();
+        Option<bool> json = new("--json") { Description = "Print one JSON document and nothing else." };
+        Command command = new("status", "What this node's daemon has moved, and how it is.") { configuration, json };
+        command.SetAction(result => Guard(async () =>
+        {
+            using var limit = new CancellationTokenSource(s_patience);
+            var read = HandoffConfiguration.Read(result.GetValue(configuration)!);
+            HandoffStatus status = await HandoffStatus.AskAsync(read.SocketDirectory, limit.Token);
+            if (result.GetValue(json))
+            {
+                Terminal.Result(status.ToJson());
+            }
+            else
+            {
+                Print(status);
+            }
+
+            return ExitStatus.Done;
+        }));
+        return command;
+    }
+
+    private static void Print(HandoffStatus status)
+    {
+        Terminal.Result($"process {status.ProcessId}, interface {status.Interface}, listeners of workers: {status.Listeners}");
+        Terminal.Result($"given away: {status.Given} (not confirmed: {status.GivenUnconfirmed}), entries: {status.InboundEntries}");
+        Terminal.Result(
+            $"taken and open: {status.TakenNow}, entries: {status.OutboundEntries}, no worker could be given: {status.Undelivered}");
+        Terminal.Result($"waiting: {status.HeldBytes} bytes, frames dropped: {status.HeldDropped}");
+        foreach ((string reason, long count) in status.Refused)
+        {
+            Terminal.Result($"refused, {reason}: {count}");
+        }
+
+        foreach ((string limit, long count) in status.FreezeMicroseconds)
+        {
+            Terminal.Result($"held up to {limit} us: {count}");
+        }
+
+        foreach ((string counter, ulong count) in status.Packets)
+        {
+            Terminal.Result($"packets, {counter}: {count}");
+        }
+
+        foreach (PeerStatus peer in status.Peers)
+        {
+            Terminal.Result($"peer {peer.Name}, {peer.Address}: {(peer.IsConnected ? "connected" : peer.Problem ?? "being tried")}");
+        }
+    }
+
+    private static int Guard(Func<Task<int>> action)
+    {
+        try
+        {
+            return action().GetAwaiter().GetResult();
+        }
+        catch (HandoffConfigurationException mistake)
+        {
+            throw new CommandException(mistake.Message, ExitStatus.Usage);
+        }
+        catch (Exception failure) when (failure is BpfException or IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException(failure.Message);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Threading;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Configuration;
+using Pronghorn.Handoff.Moves;
+using Pronghorn.Handoff.Peers;
+using Pronghorn.Handoff.Protocol;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
+using Pronghorn.Handoff.Workers;
+using Pronghorn.Linux.Bpf;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tap;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+using SteeringCounter = Pronghorn.Handoff.Steering.SteeringCounter;
+
+namespace Pronghorn.Handoff.Daemon;
+
+/// <summary>A node's daemon: workers give it connections, and it gives workers those that come from other nodes.</summary>
+public sealed class HandoffDaemon : IDisposable
+{
+    private const string HoldDevice = "tcpm%d";
+
+    private readonly HandoffConfiguration _configuration;
+    private readonly HandoffCounts _counts = new();
+    private readonly string _interface;
+    private readonly SteeringLayer _layer;
+    private readonly HeldPackets _held;
+    private readonly Lifetimes _lifetimes;
+    private readonly WorkerServer _workers;
+    private readonly StatusServer _status;
+    private readonly PeerTable _peers;
+    private readonly IReadOnlyList<Socket> _listeners;
+
+    /// <summary>Takes everything that it needs; <see cref="RunAsync"/> must run for anything to happen.</summary>
+    /// <param name="configuration">What to do.</param>
+    /// <param name="instance">Where there are several daemons on a machine, in namespaces: name of this one.</param>
+    /// <exception cref="HandoffConfigurationException">The configuration does not fit this node.</exception>
+    /// <exception cref="BpfException">The kernel lacks something, or a step failed.</exception>
+    /// <exception cref="IOException">A device, a file or a socket cannot be made.</exception>
+    public HandoffDaemon(HandoffConfiguration configuration, string instance = "default")
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        _configuration = configuration;
+        PeerAuthentication authentication = ReadCertificates(configuration);
+        (NetworkInterface found, int index) = FindInterface(configuration);
+        _interface = found.Name;
+        BpfFileSystem.EnsureMounted();
+        _listeners = Listen(configuration);
+        TapDevice device = OpenDevice();
+        _layer = SteeringLayer.Start(FolderOf(instance), [index], device);
+        _held = new HeldPackets(device, (long)configuration.HeldMegabytes << 20);
+        var node = new SteeredNode(_layer, _held, index, MacAddress.Read(found.GetPhysicalAddress().GetAddressBytes()));
+        int result = Lifetimes.Open(node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes);
+        _lifetimes = lifetimes ?? throw new IOException(string.Create(
+            CultureInfo.InvariantCulture, $"the kernel does not tell of connections that end (sock_diag, error {-result})"));
+        _workers = new WorkerServer(configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync);
+        _peers = new PeerTable(
+            configuration.Peers, configuration.MaximumConnections, authentication,
+            (stream, link) => new PeerConnection(stream, node, _workers, _lifetimes, ends: link));
+        _status = new StatusServer(configuration.SocketDirectory, GetStatus);
+    }
+
+    /// <summary>The folder of the BPF file system in which an instance keeps its tables and links.</summary>
+    public static string FolderOf(string instance) => Path.Combine(BpfFileSystem.DefaultPath, "pronghorn", "handoff", instance);
+
+    /// <summary>Works until cancelled. What was moved goes on afterwards, in the kernel.</summary>
+    public Task RunAsync(CancellationToken cancellation) =>
+        Task.WhenAll(_peers.RunAsync(_listeners, cancellation), _status.RunAsync(cancellation));
+
+    /// <summary>How it is.</summary>
+    public HandoffStatus GetStatus()
+    {
+        (int inbound, int outbound) = _layer.CountEntries();
+        return new HandoffStatus
+        {
+            ProcessId = Environment.ProcessId,
+            Interface = _interface,
+            Listeners = _workers.RegisteredCount,
+            Given = _counts.Given,
+            GivenUnconfirmed = _counts.Unconfirmed,
+            TakenNow = _lifetimes.TakenCount,
+            Undelivered = _workers.UndeliveredCount,
+            Refused = Enum.GetValues<RefusalReason>().Where(reason => reason != RefusalReason.None && _counts.Refused(reason) > 0)
+                .ToDictionary(static reason => reason.ToString(), _counts.Refused),
+            FreezeMicroseconds = Enumerable.Range(0, HandoffCounts.FreezeIntervals).Where(interval => _counts.Freezes(interval) > 0)
+                .ToDictionary(NameOf, _counts.Freezes),
+            HeldBytes = _held.Bytes,
+            HeldDropped = _held.Dropped,
+            InboundEntries = inbound,
+            OutboundEntries = outbound,
+            Packets = Enum.GetValues<SteeringCounter>().SkipLast(1).ToDictionary(static counter => counter.ToString(), _layer.Read),
+            Peers = [.. _peers.Links.Select(static link => new PeerStatus(
+                link.Peer.Name, link.Peer.Daemon.ToString(), link.Connection is not null, link.Problem, link.WaitingCount))],
+            PeersRejected = _peers.RejectedCount,
+        };
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _status.Dispose();
+        _peers.Dispose();
+        _workers.Dispose();
+        _lifetimes.Dispose();
+        _held.Dispose();
+        _layer.Dispose();
+        foreach (Socket listener in _listeners)
+        {
+            listener.Dispose();
+        }
+    }
+
+    private static string NameOf(int interval) => interval == HandoffCounts.FreezeIntervals - 1
+        ? "more" : (1 << interval).ToString(CultureInfo.InvariantCulture);
+
+    private static PeerAuthentication ReadCertificates(HandoffConfiguration configuration)
+    {
+        if (configuration.Certificate.Length == 0)
+        {
+            throw new HandoffConfigurationException(
+                "certificate, key and authority are missing: daemons speak to each other by TLS only, with certificates of one authority");
+        }
+
+        try
+        {
+            using var bare = X509Certificate2.CreateFromPemFile(configuration.Certificate, configuration.Key);
+
+            // SslStream does not use a key that is in memory only as it was read.
+            X509Certificate2 own = X509CertificateLoader.LoadPkcs12(bare.Export(X509ContentType.Pkcs12), null);
+            return new PeerAuthentication(own, X509CertificateLoader.LoadCertificateFromFile(configuration.Authority));
+        }
+        catch (Exception failure) when (failure is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new HandoffConfigurationException(
+                $"certificate {configuration.Certificate}, key {configuration.Key} or authority {configuration.Authority}: "
+                + failure.Message, failure);
+        }
+    }
+
+    private static (NetworkInterface Interface, int Index) FindInterface(HandoffConfiguration configuration)
+    {
+        IPAddress[] wanted = [.. configuration.LocalAddresses.Select(static address => IPAddress.Parse(address.ToString()))];
+        foreach (NetworkInterface one in NetworkInterface.GetAllNetworkInterfaces())
+        {
+            IPInterfaceProperties properties = one.GetIPProperties();
+            bool isMeant = configuration.Interface.Length > 0
+                ? one.Name == configuration.Interface
+                : properties.UnicastAddresses.Any(address => wanted.Contains(address.Address));
+            if (isMeant)
+            {
+                return (one, properties.GetIPv4Properties().Index);
+            }
+        }
+
+        throw new HandoffConfigurationException(configuration.Interface.Length > 0
+            ? $"interface: this node has no \"{configuration.Interface}\""
+            : $"local_ip: no interface of this node has {string.Join(" or ", configuration.LocalAddresses)}");
+    }
+
+    private static List<Socket> Listen(HandoffConfiguration configuration)
+    {
+        List<Socket> listeners = [];
+        foreach (IpAddress local in configuration.LocalAddresses)
+        {
+            var end = new IPEndPoint(IPAddress.Parse(local.ToString()), configuration.Port);
+            var listener = new Socket(end.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            listeners.Add(listener);
+            try
+            {
+                listener.Bind(end);
+                listener.Listen();
+            }
+            catch (SocketException failure)
+            {
+                listeners.ForEach(static made => made.Dispose());
+                throw new IOException($"local_ip, port: {end}: {failure.Message}", failure);
+            }
+        }
+
+        return listeners;
+    }
+
+    private static TapDevice OpenDevice()
+    {
+        int result = TapDevice.Open(HoldDevice, out TapDevice? device);
+        return device ?? throw new IOException(string.Create(
+            CultureInfo.InvariantCulture, $"a TAP device for packets that wait cannot be made (error {-result}); CAP_NET_ADMIN is needed"));
+    }
+
+    private async Task<Refusal> HandOffAsync(WorkerMessage request, int fd)
+    {
+        MoveOutcome outcome = await MoveAsync(request, fd);
+        _counts.Add(outcome);
+        return outcome.Refusal;
+    }
+
+    private Task<MoveOutcome> MoveAsync(WorkerMessage request, int fd)
+    {
+        if (_peers.Find(request.End.Address) is not { } link)
+        {
+            return Refuse(new Refusal(RefusalReason.Peer, $"no peer of the configuration has {request.End.Address}"));
+        }
+
+        if (link.Connection is not { } connection)
+        {
+            return Refuse(new Refusal(RefusalReason.Peer, $"{link.Peer.Name} is not connected: {link.Problem ?? "it is being tried"}"));
+        }
+
+        // Its packets come by another node, which would have to be told.
+        return _lifetimes.HasTaken(fd)
+            ? Refuse(new Refusal(RefusalReason.State, "it came from another node; moving on what came is not possible yet"))
+            : connection.MoveAsync(
+                fd, request.End, request.Worker, complete: image => image with { Consumed = request.Consumed, Tag = request.Tag });
+    }
+
+    private static Task<MoveOutcome> Refuse(Refusal refusal) =>
+        Task.FromResult(new MoveOutcome(refusal, default, default, IsLive: false));
+}

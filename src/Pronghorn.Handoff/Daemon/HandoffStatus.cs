@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Generic;
+using System.IO;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Threading;
+using System.Threading.Tasks;
+
+namespace Pronghorn.Handoff.Daemon;
+
+/// <summary>What a daemon says about itself.</summary>
+public sealed record HandoffStatus
+{
+    /// <summary>Its process.</summary>
+    public required int ProcessId { get; init; }
+
+    /// <summary>Interface on which it steers.</summary>
+    public required string Interface { get; init; }
+
+    /// <summary>Listeners that workers take connections for.</summary>
+    public required int Listeners { get; init; }
+
+    /// <summary>Connections given to other nodes since it began.</summary>
+    public required long Given { get; init; }
+
+    /// <summary>Of those, the ones whose new owner has not said that they work there.</summary>
+    public required long GivenUnconfirmed { get; init; }
+
+    /// <summary>Connections that other nodes gave and that have not ended.</summary>
+    public required int TakenNow { get; init; }
+
+    /// <summary>Connections that came and that no worker could be given.</summary>
+    public required long Undelivered { get; init; }
+
+    /// <summary>Moves that did not come about, by reason.</summary>
+    public required IReadOnlyDictionary<string, long> Refused { get; init; }
+
+    /// <summary>How long peers' segments were held: number of moves up to so many microseconds.</summary>
+    public required IReadOnlyDictionary<string, long> FreezeMicroseconds { get; init; }
+
+    /// <summary>Bytes that wait now.</summary>
+    public required long HeldBytes { get; init; }
+
+    /// <summary>Frames dropped because too many waited.</summary>
+    public required long HeldDropped { get; init; }
+
+    /// <summary>Entries of connections given away, those that have just ended among them.</summary>
+    public required int InboundEntries { get; init; }
+
+    /// <summary>Entries of connections taken.</summary>
+    public required int OutboundEntries { get; init; }
+
+    /// <summary>The programs' counters.</summary>
+    public required IReadOnlyDictionary<string, ulong> Packets { get; init; }
+
+    /// <summary>The other nodes.</summary>
+    public required IReadOnlyList<PeerStatus> Peers { get; init; }
+
+    /// <summary>Streams of those who could not show that they are one of the peers.</summary>
+    public required long PeersRejected { get; init; }
+
+    /// <summary>As one JSON document.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this, StatusJson.Default.HandoffStatus);
+
+    /// <summary>Asks a daemon.</summary>
+    /// <param name="folder">Its folder of Unix sockets.</param>
+    /// <param name="cancellation">Ends the waiting.</param>
+    /// <exception cref="IOException">None answers.</exception>
+    public static async Task<HandoffStatus> AskAsync(string folder, CancellationToken cancellation)
+    {
+        string path = StatusServer.PathOf(folder);
+        try
+        {
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
+            await using var stream = new NetworkStream(socket);
+            return await JsonSerializer.DeserializeAsync(stream, StatusJson.Default.HandoffStatus, cancellation)
+                ?? throw new IOException($"{path}: the daemon says nothing");
+        }
+        catch (SocketException failure)
+        {
+            throw new IOException($"{path}: no daemon answers ({failure.Message}); start one with: pronghorn handoff serve", failure);
+        }
+        catch (JsonException failure)
+        {
+            throw new IOException($"{path}: what answers is another version: {failure.Message}", failure);
+        }
+    }
+}
+
+/// <summary>What there is with another node.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Address">Where its daemon is.</param>
+/// <param name="IsConnected">Whether there is a stream with it.</param>
+/// <param name="Problem">What went wrong last; null for nothing.</param>
+/// <param name="Waiting">Messages that wait for a stream.</param>
+public sealed record PeerStatus(string Name, string Address, bool IsConnected, string? Problem, int Waiting);
+
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(HandoffStatus))]
+internal sealed partial class StatusJson : JsonSerializerContext;

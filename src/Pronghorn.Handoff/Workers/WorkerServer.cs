@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Concurrent;
+using System.Collections.Generic;
+using System.Globalization;
+using System.IO;
+using System.Net.Sockets;
+using System.Threading;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Moves;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Handoff.Workers;
+
+/// <summary>Moves a worker's connection to another node.</summary>
+/// <param name="request">What the worker asked for.</param>
+/// <param name="fd">The connection; the caller's to close.</param>
+public delegate Task<Refusal> WorkerHandoff(WorkerMessage request, int fd);
+
+/// <summary>
+/// The Unix sockets by which workers speak to the daemon: one for each worker and kind of service, in one folder. A worker gives away
+/// connections here, and says for which of its listeners it takes them.
+/// </summary>
+public sealed class WorkerServer : IConnectionTaker, IDisposable
+{
+    private const short PollIn = 1;
+    private const int StopPollMilliseconds = 100;
+    private const UnixFileMode FolderMode =
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
+
+    private const UnixFileMode SocketMode =
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+
+    private static readonly string[] s_services = ["vlb", "las"];
+
+    private readonly WorkerHandoff _handoff;
+    private readonly int _mostSessions;
+    private readonly List<(Socket Socket, string Path)> _listeners = [];
+    private readonly List<WorkerSession> _sessions = [];
+    private readonly ConcurrentDictionary<(TcpEnd Listener, uint Worker), WorkerSession> _registered = new();
+    private readonly byte[] _buffer = new byte[WorkerMessage.MaximumLength + 1];
+    private readonly Thread _thread;
+    private long _undelivered;
+    private volatile bool _stopped;
+
+    /// <summary>Makes the sockets and begins to listen.</summary>
+    /// <param name="folder">Where; made if it is missing.</param>
+    /// <param name="workers">How many workers there are, of each kind of service.</param>
+    /// <param name="handoff">Moves connections.</param>
+    /// <exception cref="IOException">The folder or a socket cannot be made.</exception>
+    public WorkerServer(string folder, int workers, WorkerHandoff handoff)
+    {
+        ArgumentNullException.ThrowIfNull(handoff);
+        _handoff = handoff;
+        _mostSessions = 16 + (workers * s_services.Length * 4);
+        Directory.CreateDirectory(folder, FolderMode);
+        foreach (string service in s_services)
+        {
+            for (int worker = 0; worker < workers; worker++)
+            {
+                _listeners.Add(Listen(PathOf(folder, service, worker)));
+            }
+        }
+
+        _thread = new Thread(ServeUntilStopped) { IsBackground = true, Name = "handoff-workers" };
+        _thread.Start();
+    }
+
+    /// <summary>Listeners that workers take connections for.</summary>
+    public int RegisteredCount => _registered.Count;
+
+    /// <summary>Connections that came and that their worker, gone or stuck by then, could not be given: they were reset.</summary>
+    public long UndeliveredCount => Interlocked.Read(ref _undelivered);
+
+    /// <summary>The socket of a worker.</summary>
+    /// <param name="folder">The folder of all.</param>
+    /// <param name="service">vlb or las.</param>
+    /// <param name="worker">Index of the worker.</param>
+    public static string PathOf(string folder, string service, int worker) =>
+        Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{service}-{worker}.sock"));
+
+    /// <inheritdoc/>
+    public bool Serves(TcpEnd listener, uint worker) => Find(listener, worker) is { } session && session.CanTake;
+
+    /// <inheritdoc/>
+    public void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        var message = new WorkerMessage(WorkerMessageKind.Connection)
+        {
+            Worker = worker,
+            End = image.Remote,
+            Consumed = image.Consumed,
+            Tag = image.Tag,
+        };
+        if (Find(listener, worker) is not { } session || !session.TryDeliver(message, fd))
+        {
+            Interlocked.Increment(ref _undelivered);
+
+            // Nobody will ever answer: a reset tells the peer at once.
+            _ = TcpSocket.Disconnect(fd);
+        }
+
+        _ = Libc.Close(fd);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_stopped)
+        {
+            return;
+        }
+
+        _stopped = true;
+        _thread.Join();
+        foreach ((Socket socket, string path) in _listeners)
+        {
+            socket.Dispose();
+            File.Delete(path);
+        }
+
+        foreach (WorkerSession session in _sessions)
+        {
+            session.Dispose();
+        }
+    }
+
+    private static (Socket Socket, string Path) Listen(string path)
+    {
+        File.Delete(path);
+        var socket = new Socket(AddressFamily.Unix, SocketType.Seqpacket, ProtocolType.Unspecified);
+        try
+        {
+            socket.Bind(new UnixDomainSocketEndPoint(path));
+            File.SetUnixFileMode(path, SocketMode);
+            socket.Listen();
+            return (socket, path);
+        }
+        catch (Exception failure) when (failure is SocketException or ArgumentException)
+        {
+            socket.Dispose();
+            throw new IOException($"{path}: {failure.Message}", failure);
+        }
+    }
+
+    // A listener of a wildcard address takes what comes for any.
+    private WorkerSession? Find(TcpEnd listener, uint worker)
+    {
+        if (_registered.TryGetValue((listener, worker), out WorkerSession? session))
+        {
+            return session;
+        }
+
+        TcpEnd any = listener with { Address = listener.Address.IsIpv4 ? IpAddress.AnyIpv4 : IpAddress.AnyIpv6 };
+        return _registered.TryGetValue((any, worker), out session) ? session : null;
+    }
+
+    private void ServeUntilStopped()
+    {
+        while (!_stopped)
+        {
+            PollDescriptor[] wait = new PollDescriptor[_listeners.Count + _sessions.Count];
+            for (int i = 0; i < wait.Length; i++)
+            {
+                int fd = i < _listeners.Count ? (int)_listeners[i].Socket.Handle : _sessions[i - _listeners.Count].Control;
+                wait[i] = new PollDescriptor { Descriptor = fd, Events = PollIn };
+            }
+
+            if (Libc.Poll(wait, StopPollMilliseconds) <= 0)
+            {
+                continue;
+            }
+
+            // From behind, as sessions that have ended go.
+            for (int i = wait.Length - 1; i >= 0; i--)
+            {
+                if (wait[i].Returned == 0)
+                {
+                    continue;
+                }
+
+                if (i < _listeners.Count)
+                {
+                    Accept(_listeners[i].Socket);
+                }
+                else if (!TryServe(_sessions[i - _listeners.Count]))
+                {
+                    End(i - _listeners.Count);
+                }
+            }
+        }
+    }
+
+    private void Accept(Socket listener)
+    {
+        try
+        {
+            Socket accepted = listener.Accept();
+            if (_sessions.Count < _mostSessions)
+            {
+                _sessions.Add(new WorkerSession(accepted));
+            }
+            else
+            {
+                accepted.Dispose();
+            }
+        }
+        catch (SocketException)
+        {
+            // It has gone again.
+        }
+    }
+
+    private void End(int at)
+    {
+        WorkerSession session = _sessions[at];
+        _sessions.RemoveAt(at);
+        foreach ((TcpEnd, uint) key in session.Registered)
+        {
+            _registered.TryRemove(new KeyValuePair<(TcpEnd, uint), WorkerSession>(key, session));
+        }
+
+        session.Dispose();
+    }
+
+    /// <summary>Takes one message. False when the session is over.</summary>
+    private bool TryServe(WorkerSession session)
+    {
+        if (!session.TryReceive(_buffer, out WorkerMessage? message, out int fd))
+        {
+            return false;
+        }
+
+        switch (message!.Kind)
+        {
+            case WorkerMessageKind.Hello:
+                return session.TryOpenDelivery(fd) && session.TryAnswer(message, Refusal.None);
+            case WorkerMessageKind.Register:
+                Refusal refusal = Register(session, message, fd);
+                Close(fd);
+                return session.TryAnswer(message, refusal);
+            case WorkerMessageKind.Unregister:
+                Close(fd);
+                return session.TryAnswer(message, Unregister(session, message));
+            case WorkerMessageKind.Handoff when fd >= 0:
+                _ = HandOffAsync(session, message, fd);
+                return true;
+            default:
+                Close(fd);
+                return false;
+        }
+    }
+
+    /// <summary>The descriptor shows that the listener is the worker's own. The daemon keeps none: it would outlive the worker.</summary>
+    private Refusal Register(WorkerSession session, WorkerMessage message, int fd)
+    {
+        if (fd < 0 || !TcpSocket.IsListening(fd) || TcpSocket.GetLocal(fd, out TcpEnd end, out _) < 0)
+        {
+            return new Refusal(RefusalReason.NotAConnection, "the descriptor is no listening TCP socket");
+        }
+
+        if (end.Port != message.End.Port || (end.Address != message.End.Address && !end.Address.IsAny))
+        {
+            return new Refusal(RefusalReason.NotAConnection, $"the descriptor listens at {end}, not at {message.End}");
+        }
+
+        if (!session.HasDelivery)
+        {
+            return new Refusal(RefusalReason.NoWorker, "the worker has not said where it takes connections");
+        }
+
+        WorkerSession owner = _registered.GetOrAdd((message.End, message.Worker), session);
+        if (owner != session)
+        {
+            return new Refusal(RefusalReason.Busy, $"worker {message.Worker} at {message.End} is registered by another process");
+        }
+
+        session.Registered.Add((message.End, message.Worker));
+        return Refusal.None;
+    }
+
+    private Refusal Unregister(WorkerSession session, WorkerMessage message)
+    {
+        (TcpEnd, uint) key = (message.End, message.Worker);
+        return session.Registered.Remove(key)
+            && _registered.TryRemove(new KeyValuePair<(TcpEnd, uint), WorkerSession>(key, session))
+            ? Refusal.None
+            : new Refusal(RefusalReason.NoWorker, $"worker {message.Worker} at {message.End} is not registered by this process");
+    }
+
+    private async Task HandOffAsync(WorkerSession session, WorkerMessage message, int fd)
+    {
+        try
+        {
+            await Task.Yield();
+            session.TryAnswer(message, await _handoff(message, fd));
+        }
+        finally
+        {
+            Close(fd);
+        }
+    }
+
+    private static void Close(int fd)
+    {
+        if (fd >= 0)
+        {
+            _ = Libc.Close(fd);
+        }
+    }
+}

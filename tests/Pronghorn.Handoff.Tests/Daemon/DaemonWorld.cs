@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Globalization;
+using System.IO;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
+using System.Threading;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Daemon;
+using Pronghorn.Handoff.Steering;
+using Pronghorn.Handoff.Tests.Peers;
+using Pronghorn.Lab;
+using Xunit;
+
+namespace Pronghorn.Handoff.Tests.Daemon;
+
+/// <summary>A client and two nodes, each with the daemon as it is installed and workers that use libtcpm.</summary>
+public sealed class DaemonWorld : IDisposable
+{
+    public const int Port = 8000;
+    public const int Workers = 2;
+
+    private const int FirstNumber = 11;
+
+    private static readonly string s_artifacts = Path.Combine(FindRoot(), "artifacts");
+
+    private readonly BridgedHosts _hosts = new();
+    private readonly string _folder = Directory.CreateTempSubdirectory("tcpm-").FullName;
+    private readonly List<Process> _processes = [];
+    private readonly NetworkNamespace[] _nodes;
+
+    public DaemonWorld()
+    {
+        Client = _hosts.Add("client", 1);
+        _nodes = [_hosts.Add("a", FirstNumber), _hosts.Add("b", FirstNumber + 1)];
+        WriteCertificates();
+        for (int node = 0; node < _nodes.Length; node++)
+        {
+            // Which moves ECN connections not, and says so.
+            _nodes[node].Run("sysctl", "-qw", "net.ipv4.tcp_ecn=0");
+            File.WriteAllText(ConfigurationOf(node), Configuration(node));
+        }
+    }
+
+    public NetworkNamespace Client { get; }
+
+    public static string AddressOf(int node) => BridgedHosts.Address(FirstNumber + node);
+
+    public string SocketsOf(int node) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"sockets-{node}"));
+
+    public Process StartDaemon(int node)
+    {
+        Process daemon = Start(
+            node, Path.Combine(s_artifacts, "bin", "pronghorn"), "handoff", "serve", "--config", ConfigurationOf(node), "--instance",
+            InstanceOf(node));
+        Assert.Contains("connections move over", daemon.StandardError.ReadLine() ?? "it ended", StringComparison.Ordinal);
+
+        // It must not wait for somebody to read what it says.
+        _ = daemon.StandardError.ReadToEndAsync();
+        return daemon;
+    }
+
+    public Process StartWorker(int node, int worker = 0)
+    {
+        int other = 1 - node;
+        Process process = Start(
+            node, "env", "TCPM_SOCKET_DIRECTORY=" + SocketsOf(node), Path.Combine(s_artifacts, "lib", "tcpm-example"), Text(node),
+            AddressOf(node), Text(Port), Text(worker), Text(other), AddressOf(other));
+        Assert.Equal("ready", process.StandardOutput.ReadLine());
+        return process;
+    }
+
+    public static void End(Process process, string signal)
+    {
+        LabCommand.Run("kill", "-" + signal, Text(process.Id));
+        process.WaitForExit();
+    }
+
+    public async Task<HandoffStatus> StatusOfAsync(int node) => await HandoffStatus.AskAsync(SocketsOf(node), CancellationToken.None);
+
+    /// <summary>Waits until both daemons have a stream with each other.</summary>
+    public async Task WaitUntilConnectedAsync()
+    {
+        for (int node = 0; node < _nodes.Length; node++)
+        {
+            while (!(await StatusOfAsync(node)).Peers[0].IsConnected)
+            {
+                await Task.Yield();
+            }
+        }
+    }
+
+    /// <summary>A client's connection to a node.</summary>
+    public StreamReaderWriter Connect(int node) => NamespaceThread.Run(Client, () =>
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Connect(IPAddress.Parse(AddressOf(node)), Port);
+        return new StreamReaderWriter(socket);
+    });
+
+    public void Dispose()
+    {
+        foreach (Process process in _processes)
+        {
+            process.Kill();
+            process.WaitForExit();
+            process.Dispose();
+        }
+
+        for (int node = 0; node < _nodes.Length; node++)
+        {
+            SteeringLayer.Remove(HandoffDaemon.FolderOf(InstanceOf(node)));
+        }
+
+        _hosts.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static string FindRoot()
+    {
+        string? at = AppContext.BaseDirectory;
+        while (at is not null && !File.Exists(Path.Combine(at, "Pronghorn.slnx")))
+        {
+            at = Path.GetDirectoryName(at);
+        }
+
+        return at ?? throw new InvalidOperationException("no tree around the tests");
+    }
+
+    private string InstanceOf(int node) => string.Create(CultureInfo.InvariantCulture, $"{_hosts.Name}-{node}");
+
+    private string ConfigurationOf(int node) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"tcpm-{node}.conf"));
+
+    private string Configuration(int node) => string.Create(CultureInfo.InvariantCulture, $"""
+        svcWorkerNum = {Workers}
+        local_ip = {AddressOf(node)}
+        peer = node-{1 - node} {AddressOf(1 - node)}
+        socket_directory = {SocketsOf(node)}
+        certificate = {_folder}/node-{node}.pem
+        key = {_folder}/node-{node}.key
+        authority = {_folder}/authority.pem
+        """);
+
+    private void WriteCertificates()
+    {
+        using var certificates = new TestCertificates();
+        File.WriteAllText(Path.Combine(_folder, "authority.pem"), certificates.Authority.ExportCertificatePem());
+        for (int node = 0; node < _nodes.Length; node++)
+        {
+            string name = string.Create(CultureInfo.InvariantCulture, $"node-{node}");
+            using X509Certificate2 certificate = certificates.Issue(name, isExportable: true);
+            File.WriteAllText(Path.Combine(_folder, name + ".pem"), certificate.ExportCertificatePem());
+            File.WriteAllText(Path.Combine(_folder, name + ".key"), certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        }
+    }
+
+    // nsenter replaces itself by the program, so the process is the program's.
+    private Process Start(int node, params string[] words)
+    {
+        var process = Process.Start(new ProcessStartInfo("nsenter", [$"--net={_nodes[node].Path}", .. words])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        _processes.Add(process);
+        return process;
+    }
+}
+
+/// <summary>Lines over a connection.</summary>
+public sealed class StreamReaderWriter(Socket socket) : IDisposable
+{
+    private readonly StreamReader _reader = new(new NetworkStream(socket));
+
+    /// <summary>Sends a line and returns the next one that comes; null at the end.</summary>
+    public async Task<string?> AskAsync(string line)
+    {
+        await SendAsync(line + "\n");
+        return await ReadAsync();
+    }
+
+    public async Task SendAsync(string text) => await socket.SendAsync(System.Text.Encoding.ASCII.GetBytes(text));
+
+    public async Task<string?> ReadAsync() => await _reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30));
+
+    public void Dispose()
+    {
+        _reader.Dispose();
+        socket.Dispose();
+    }
+}
