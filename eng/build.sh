@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds into artifacts/. Usage: eng/build.sh [bpf|native|core|cli|man|product|all|arm64]...
 #   bpf      artifacts/bpf/*.bpf.o            the BPF programs, by clang
-#   native   artifacts/lib/libpronghorn.so    the preload library, C
+#   native   artifacts/lib/libpronghorn.so    the preload library, C; and libtcpm.so with its example
 #   core     artifacts/lib/libpronghorn-core.so   the stack, compiled ahead of time
 #   cli      artifacts/bin/pronghorn          the command line
 #   man      artifacts/man                    manual pages: man -M artifacts/man pronghorn
 #   product  all of these                     what a user runs (the default)
 #   all      product and every other project of the solution
-#   arm64    artifacts/arm64/lib              both libraries for 64-bit Arm, on x86-64 (needs gcc-aarch64-linux-gnu)
+#   arm64    artifacts/arm64/lib              the libraries for 64-bit Arm, on x86-64 (needs gcc-aarch64-linux-gnu)
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"

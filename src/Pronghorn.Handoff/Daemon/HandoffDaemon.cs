@@ -68,7 +68,7 @@ public sealed class HandoffDaemon : IDisposable
         _workers = new WorkerServer(configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync);
         _peers = new PeerTable(
             configuration.Peers, configuration.MaximumConnections, authentication,
-            (stream, link) => new PeerConnection(stream, node, _workers, _lifetimes, ends: link));
+            (stream, link) => new PeerConnection(stream, node, _workers, _lifetimes, anchors: request => AnchorOf(request, link)));
         _status = new StatusServer(configuration.SocketDirectory, GetStatus);
     }
 
@@ -199,6 +199,8 @@ public sealed class HandoffDaemon : IDisposable
             CultureInfo.InvariantCulture, $"a TAP device for packets that wait cannot be made (error {-result}); CAP_NET_ADMIN is needed"));
     }
 
+    private PeerLink AnchorOf(Prepare request, PeerLink origin) => _peers.Find(request.Known.Address) ?? origin;
+
     private async Task<Refusal> HandOffAsync(WorkerMessage request, int fd)
     {
         MoveOutcome outcome = await MoveAsync(request, fd);
@@ -218,11 +220,8 @@ public sealed class HandoffDaemon : IDisposable
             return Refuse(new Refusal(RefusalReason.Peer, $"{link.Peer.Name} is not connected: {link.Problem ?? "it is being tried"}"));
         }
 
-        // Its packets come by another node, which would have to be told.
-        return _lifetimes.HasTaken(fd)
-            ? Refuse(new Refusal(RefusalReason.State, "it came from another node; moving on what came is not possible yet"))
-            : connection.MoveAsync(
-                fd, request.End, request.Worker, complete: image => image with { Consumed = request.Consumed, Tag = request.Tag });
+        return connection.MoveAsync(
+            fd, request.End, request.Worker, complete: image => image with { Consumed = request.Consumed, Tag = request.Tag });
     }
 
     private static Task<MoveOutcome> Refuse(Refusal refusal) =>

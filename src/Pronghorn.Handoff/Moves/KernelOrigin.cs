@@ -12,7 +12,8 @@ namespace Pronghorn.Handoff.Moves;
 /// <param name="fd">The connection; the caller's to close, after the move too.</param>
 /// <param name="local">The end that it has here.</param>
 /// <param name="request">What the target was asked.</param>
-public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare request) : IOriginSide
+/// <param name="lifetimes">Knows whether the connection came from another node; null for nobody.</param>
+public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare request, Lifetimes? lifetimes = null) : IOriginSide
 {
     /// <inheritdoc/>
     public Refusal Hold() => node.Layer.Hold(local, request.Remote, request.Epoch) switch
@@ -39,6 +40,9 @@ public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare
     public void LetGo(TcpEnd target)
     {
         node.Layer.Redirect(local, request.Remote, target, node.InterfaceIndex, request.Epoch);
+
+        // Before the socket goes, which would look like the connection's end.
+        lifetimes?.Leave(fd, request.Move, target, request.Epoch);
         ConnectionCapture.Discard(fd);
         node.Held.Replay();
     }

@@ -35,6 +35,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     private int _fd = -1;
     private TcpEnd _local;
     private ConnectionImage? _image;
+    private (TcpEnd End, int Interface, uint Epoch)? _formerOwner;
 
     /// <inheritdoc/>
     public Refusal TryReserve(Prepare request)
@@ -50,6 +51,12 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(image);
+        if (IsReturning(request))
+        {
+            local = request.Known;
+            return TryTakeBack(request, image);
+        }
+
         local = request.Listener;
         Refusal refusal = TryMake(image, local);
         for (int i = 0; i < Tries && refusal.Reason == RefusalReason.EndTaken; i++)
@@ -66,6 +73,10 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
 
         _local = local;
         _image = image;
+
+        // It may have been here before, and have left something for packets under way.
+        lifetimes?.Claim(local, request.Remote);
+        node.Layer.ForgetLeft(local, request.Remote);
         return node.Layer.Translate(local, request.Remote, request.Known, request.Epoch) switch
         {
             0 => Refusal.None,
@@ -83,6 +94,13 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         if (!refusal.IsNone)
         {
             return refusal;
+        }
+
+        if (_formerOwner is not null)
+        {
+            _formerOwner = null;
+            node.Layer.Forget(request.Known, request.Remote);
+            node.Held.Replay();
         }
 
         if (image.State == KernelTcpState.CloseWait)
@@ -106,12 +124,13 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     public void Drop(Prepare request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (_image is not null)
+        if (_image is not null && !IsReturning(request))
         {
             node.Layer.ForgetTranslation(_local, request.Remote);
         }
 
         Dispose();
+        LeaveWithOwner(request);
     }
 
     /// <summary>Closes a socket that was restored and nobody took; without a packet.</summary>
@@ -122,6 +141,41 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
             ConnectionCapture.Discard(_fd);
             _ = Libc.Close(_fd);
             _fd = -1;
+        }
+    }
+
+    /// <summary>Whether it is this node's address that the peer knows: the connection was given away here once.</summary>
+    private static bool IsReturning(Prepare request) => request.Known.Address == request.Listener.Address;
+
+    private Refusal TryTakeBack(Prepare request, ConnectionImage image)
+    {
+        int held = node.Layer.HoldReturning(request.Known, request.Remote, request.Epoch, out (TcpEnd, int, uint) owner);
+        if (held < 0)
+        {
+            return Refusal.FromKernel("a connection that this node did not give away cannot come back", held);
+        }
+
+        _formerOwner = owner;
+        Refusal refusal = TryMake(image, request.Known);
+        if (refusal.IsNone)
+        {
+            (_local, _image) = (request.Known, image);
+        }
+        else
+        {
+            LeaveWithOwner(request);
+        }
+
+        return refusal;
+    }
+
+    private void LeaveWithOwner(Prepare request)
+    {
+        if (_formerOwner is { } owner)
+        {
+            _formerOwner = null;
+            node.Layer.Redirect(request.Known, request.Remote, owner.End, owner.Interface, owner.Epoch);
+            node.Held.Replay();
         }
     }
 

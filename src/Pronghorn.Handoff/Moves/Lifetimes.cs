@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Concurrent;
+using System.Collections.Generic;
+using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Protocol;
@@ -23,6 +25,10 @@ public sealed class Lifetimes : IDisposable
     private readonly TimeSpan _grace;
     private readonly TcpEndMonitor _monitor;
     private readonly ConcurrentDictionary<ulong, Taken> _taken = new();
+    private readonly ConcurrentDictionary<ulong, Taken> _left = new();
+
+    // Whose the entries of a pair of ends are: what was left behind must not take away what came later.
+    private readonly ConcurrentDictionary<(TcpEnd Local, TcpEnd Remote), object> _owners = new();
     private readonly CancellationTokenSource _stopped = new();
     private readonly Thread _reader;
 
@@ -39,7 +45,7 @@ public sealed class Lifetimes : IDisposable
     public static TimeSpan DefaultGrace { get; } = TimeSpan.FromSeconds(65);
 
     /// <summary>Connections that this node was given and that have not ended.</summary>
-    public int TakenCount => _taken.Count;
+    public int TakenCount => _taken.Values.Count(static taken => !taken.IsHome);
 
     /// <summary>Begins to listen, in the calling thread's network namespace: the node's.</summary>
     /// <param name="node">The node.</param>
@@ -60,14 +66,77 @@ public sealed class Lifetimes : IDisposable
     /// <param name="origin">Who is told of its end.</param>
     public void Watch(int fd, Prepare request, TcpEnd local, IMessageSender origin)
     {
+        ArgumentNullException.ThrowIfNull(request);
         if (TcpSocket.GetCookie(fd, out ulong cookie) == 0)
         {
-            _taken[cookie] = new Taken(request, local, origin);
+            var taken = new Taken(request, local, origin);
+            _owners[(local, request.Remote)] = taken;
+            _taken[cookie] = taken;
         }
     }
 
-    /// <summary>Whether a connection came from another node.</summary>
-    public bool HasTaken(int fd) => TcpSocket.GetCookie(fd, out ulong cookie) == 0 && _taken.ContainsKey(cookie);
+    /// <summary>A connection comes to these ends: what is still there of an earlier one's is not taken away any more.</summary>
+    public void Claim(TcpEnd local, TcpEnd remote) => _owners[(local, remote)] = new object();
+
+    /// <summary>How a connection came here from another node, if it did.</summary>
+    public Prepare? FindTaken(int fd) =>
+        TcpSocket.GetCookie(fd, out ulong cookie) == 0 && _taken.TryGetValue(cookie, out Taken? taken) ? taken.Request : null;
+
+    /// <summary>
+    /// A connection leaves. If it came from another node, its anchor hears where it goes, unless it goes there; what this node has
+    /// of it stays until nothing comes by way of this node any more.
+    /// </summary>
+    /// <param name="fd">Its socket, which is still there.</param>
+    /// <param name="move">Number of the move.</param>
+    /// <param name="target">The end that it has at its new owner.</param>
+    /// <param name="epoch">The move's epoch.</param>
+    public void Leave(int fd, ulong move, TcpEnd target, uint epoch)
+    {
+        if (TcpSocket.GetCookie(fd, out ulong cookie) < 0 || !_taken.TryRemove(cookie, out Taken? taken))
+        {
+            return;
+        }
+
+        Prepare request = taken.Request;
+        if (taken.IsHome)
+        {
+            Disown(taken);
+            return;
+        }
+
+        if (target.Address == request.Known.Address)
+        {
+            After(() => Forget(taken));
+            return;
+        }
+
+        _left[move] = taken;
+        _ = taken.Origin.SendAsync(
+            new Moved(move, epoch, request.Known, request.Remote, taken.Local, target), CancellationToken.None).AsTask();
+    }
+
+    /// <summary>A connection that this node gave away has moved on.</summary>
+    /// <param name="moved">What its owner says.</param>
+    /// <param name="owner">Who said so, and hears that it is done.</param>
+    public void Repoint(Moved moved, IMessageSender owner)
+    {
+        ArgumentNullException.ThrowIfNull(moved);
+        ArgumentNullException.ThrowIfNull(owner);
+
+        // One that is not known has ended meanwhile: nothing goes there either.
+        _node.Layer.Repoint(moved.Known, moved.Remote, moved.Owner, moved.Target, moved.Epoch);
+        _ = owner.SendAsync(new Repointed(moved.Move), CancellationToken.None).AsTask();
+    }
+
+    /// <summary>The anchor of a connection that left sends nothing this way any more.</summary>
+    public void Finish(Repointed repointed)
+    {
+        ArgumentNullException.ThrowIfNull(repointed);
+        if (_left.TryRemove(repointed.Move, out Taken? taken))
+        {
+            After(() => Forget(taken));
+        }
+    }
 
     /// <summary>A connection that this node gave away has ended at its owner.</summary>
     public void Bury(Ended ended)
@@ -113,13 +182,42 @@ public sealed class Lifetimes : IDisposable
     private void End(Taken taken)
     {
         Prepare request = taken.Request;
+        if (taken.IsHome)
+        {
+            Disown(taken);
+            return;
+        }
+
         _ = taken.Origin.SendAsync(
             new Ended(request.Move, request.Epoch, request.Known, request.Remote), CancellationToken.None).AsTask();
-        After(() => _node.Layer.ForgetTranslation(taken.Local, request.Remote));
+        After(() => Forget(taken));
     }
+
+    private void Forget(Taken taken)
+    {
+        if (Disown(taken))
+        {
+            _node.Layer.Forget(taken.Local, taken.Request.Remote);
+            _node.Layer.ForgetTranslation(taken.Local, taken.Request.Remote);
+        }
+    }
+
+    /// <summary>Whether the entries were still this connection's.</summary>
+    private bool Disown(Taken taken) =>
+        _owners.TryRemove(new KeyValuePair<(TcpEnd, TcpEnd), object>((taken.Local, taken.Request.Remote), taken));
 
     private void After(Action action) => _ = Task.Delay(_grace, _stopped.Token).ContinueWith(
         _ => action(), _stopped.Token, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
 
-    private sealed record Taken(Prepare Request, TcpEnd Local, IMessageSender Origin);
+    private sealed class Taken(Prepare request, TcpEnd local, IMessageSender origin)
+    {
+        public Prepare Request => request;
+
+        public TcpEnd Local => local;
+
+        public IMessageSender Origin => origin;
+
+        /// <summary>Given away here once, and back: there are no entries, only the count of its moves.</summary>
+        public bool IsHome => local == request.Known;
+    }
 }

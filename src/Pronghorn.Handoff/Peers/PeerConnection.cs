@@ -28,7 +28,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     private readonly IConnectionTaker _taker;
     private readonly MoveTimes _times;
     private readonly Lifetimes? _lifetimes;
-    private readonly IMessageSender _ends;
+    private readonly Func<Prepare, IMessageSender> _anchors;
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _outgoing = new();
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _incoming = new();
     private readonly CancellationTokenSource _ended = new();
@@ -40,8 +40,8 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     /// <param name="taker">Who takes connections that come.</param>
     /// <param name="lifetimes">Sees to the entries of connections that end; null for nobody.</param>
     /// <param name="times">How long to wait for the other.</param>
-    /// <param name="ends">
-    /// By whom the other daemon is told of the ends of connections that came from it: later than this stream, perhaps; null: by this.
+    /// <param name="anchors">
+    /// Who is told what becomes of a connection that came: the node that the peer knows, later than this stream perhaps. Null: the other.
     /// </param>
     public PeerConnection(
         Stream stream,
@@ -49,9 +49,9 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         IConnectionTaker taker,
         Lifetimes? lifetimes = null,
         MoveTimes? times = null,
-        IMessageSender? ends = null)
+        Func<Prepare, IMessageSender>? anchors = null)
     {
-        _ends = ends ?? this;
+        _anchors = anchors ?? (_ => this);
         _lifetimes = lifetimes;
         _stream = new MessageStream(stream);
         _node = node;
@@ -100,16 +100,12 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     /// <param name="fd">The connection; the caller's to close, after the move too.</param>
     /// <param name="listener">The listener at the other node whose worker is to have it.</param>
     /// <param name="worker">Index of that worker.</param>
-    /// <param name="epoch">How often it has moved, this time included.</param>
-    /// <param name="known">The end that the peer knows; null for the one that it has here.</param>
     /// <param name="complete">Adds what the application sends along; null for nothing.</param>
     /// <param name="cancellation">Gives the move up as long as that can be.</param>
     public async Task<MoveOutcome> MoveAsync(
         int fd,
         TcpEnd listener,
         uint worker = 0,
-        uint epoch = 1,
-        TcpEnd? known = null,
         Func<ConnectionImage, ConnectionImage>? complete = null,
         CancellationToken cancellation = default)
     {
@@ -119,7 +115,9 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             return new MoveOutcome(refusal, default, default, IsLive: false);
         }
 
-        var request = new Prepare(NewNumber(), epoch, isIpv6, known ?? local, remote, listener, worker);
+        Prepare? before = _lifetimes?.FindTaken(fd);
+        var request = new Prepare(
+            NewNumber(), before is null ? 1 : before.Epoch + 1, isIpv6, before?.Known ?? local, remote, listener, worker);
         Channel<Message> answers = Channel.CreateUnbounded<Message>();
         _outgoing[request.Move] = answers;
         try
@@ -130,7 +128,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             }
 
             return await new OriginMove(this, answers.Reader, _times).RunAsync(
-                request, new KernelOrigin(_node, fd, local, request), complete ?? (static image => image), cancellation);
+                request, new KernelOrigin(_node, fd, local, request, _lifetimes), complete ?? (static image => image), cancellation);
         }
         finally
         {
@@ -178,6 +176,12 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             case Ended ended:
                 _lifetimes?.Bury(ended);
                 break;
+            case Moved moved:
+                _lifetimes?.Repoint(moved, this);
+                break;
+            case Repointed repointed:
+                _lifetimes?.Finish(repointed);
+                break;
             case Prepared or Restored or Live:
                 Pass(_outgoing, message);
                 break;
@@ -211,7 +215,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
 
         _ = Task.Run(async () =>
         {
-            using var side = new KernelTarget(_node, _taker, _lifetimes, _ends);
+            using var side = new KernelTarget(_node, _taker, _lifetimes, _anchors(request));
             try
             {
                 await new TargetMove(this, messages.Reader, _times).RunAsync(request, side, CancellationToken.None);

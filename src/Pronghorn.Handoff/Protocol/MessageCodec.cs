@@ -34,6 +34,8 @@ public static class MessageCodec
         Live = 6,
         Refused = 7,
         Ended = 8,
+        Moved = 9,
+        Repointed = 10,
     }
 
     /// <summary>Writes a message with its length.</summary>
@@ -67,6 +69,10 @@ public static class MessageCodec
             Kind.Live => new Live(move),
             Kind.Refused => ReadRefused(move, ref reader),
             Kind.Ended => new Ended(move, reader.Word("epoch"), reader.End("known end"), reader.End("remote end")),
+            Kind.Moved => new Moved(
+                move, reader.Word("epoch"), reader.End("known end"), reader.End("remote end"), reader.End("owner's end"),
+                reader.End("new end")),
+            Kind.Repointed => new Repointed(move),
             _ => throw new ImageFormatException(
                 string.Create(CultureInfo.InvariantCulture, $"a message of kind {(int)kind} is not known here")),
         };
@@ -84,6 +90,8 @@ public static class MessageCodec
         Live => Kind.Live,
         Refused => Kind.Refused,
         Ended => Kind.Ended,
+        Moved => Kind.Moved,
+        Repointed => Kind.Repointed,
         _ => throw new ArgumentException($"{message.GetType().Name} has no number", nameof(message)),
     };
 
@@ -115,6 +123,13 @@ public static class MessageCodec
                 Word(body, ended.Epoch);
                 End(body, ended.Known);
                 End(body, ended.Remote);
+                break;
+            case Moved moved:
+                Word(body, moved.Epoch);
+                End(body, moved.Known);
+                End(body, moved.Remote);
+                End(body, moved.Owner);
+                End(body, moved.Target);
                 break;
         }
     }

@@ -117,13 +117,46 @@ public sealed class SteeringLayer : IDisposable
         return _inbound.Update(ConnectionKey.Create(local, remote), entry);
     }
 
+    /// <summary>A connection that was given away has moved on from its owner to another.</summary>
+    /// <param name="local">The end that the peer knows.</param>
+    /// <param name="remote">The peer.</param>
+    /// <param name="owner">The end that it had at the owner that gave it on.</param>
+    /// <param name="target">The end that it has now.</param>
+    /// <param name="epoch">Number of the move.</param>
+    /// <returns>0, or a negative error number: -ENOENT where it was not given to that owner, or not before that move.</returns>
+    public int Repoint(TcpEnd local, TcpEnd remote, TcpEnd owner, TcpEnd target, uint epoch)
+    {
+        int found = _inbound.Lookup(ConnectionKey.Create(local, remote), out InboundEntry entry);
+        return found < 0 || entry.Mode != SteeringMode.Redirect || entry.Epoch >= epoch || entry.TargetEnd != owner
+            ? -Errno.NoEntry
+            : Redirect(local, remote, target, (int)entry.Interface, epoch);
+    }
+
+    /// <summary>A connection that was given away comes back: until it is here, the peer's packets wait.</summary>
+    /// <param name="local">The end that the peer knows.</param>
+    /// <param name="remote">The peer.</param>
+    /// <param name="epoch">Number of the move that brings it.</param>
+    /// <param name="owner">Where it is, for the case that it stays there.</param>
+    /// <returns>0, or a negative error number: -ENOENT where it was not given away, or not before that move.</returns>
+    public int HoldReturning(TcpEnd local, TcpEnd remote, uint epoch, out (TcpEnd End, int Interface, uint Epoch) owner)
+    {
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        int found = _inbound.Lookup(key, out InboundEntry entry);
+        owner = (entry.TargetEnd, (int)entry.Interface, entry.Epoch);
+        return found < 0 || entry.Mode != SteeringMode.Redirect || entry.Epoch >= epoch
+            ? -Errno.NoEntry
+            : _inbound.Update(key, new InboundEntry { Mode = SteeringMode.Hold, Epoch = epoch }, BpfUpdateMode.Replace);
+    }
+
     /// <summary>The connection has ended at its new owner: what is late is dropped until <see cref="ForgetBuried"/>.</summary>
-    /// <returns>0, or a negative error number: -ENOENT where that move is not the last one of a connection given away.</returns>
+    /// <returns>0, or a negative error number: -ENOENT where it was not given away, or moved once more after that move.</returns>
     public int Bury(TcpEnd local, TcpEnd remote, uint epoch)
     {
         ConnectionKey key = ConnectionKey.Create(local, remote);
         int found = _inbound.Lookup(key, out InboundEntry entry);
-        return found < 0 || entry.Mode != SteeringMode.Redirect || entry.Epoch != epoch
+
+        // A later move than is known here: the word of it comes by another node, and may come after this.
+        return found < 0 || entry.Mode != SteeringMode.Redirect || entry.Epoch > epoch
             ? -Errno.NoEntry
             : _inbound.Update(key, new InboundEntry { Mode = SteeringMode.Tombstone, Epoch = epoch }, BpfUpdateMode.Replace);
     }
@@ -135,6 +168,14 @@ public sealed class SteeringLayer : IDisposable
         ConnectionKey key = ConnectionKey.Create(local, remote);
         int found = _inbound.Lookup(key, out InboundEntry entry);
         return found == 0 && entry.Mode == SteeringMode.Tombstone && entry.Epoch == epoch ? _inbound.Delete(key) : -Errno.NoEntry;
+    }
+
+    /// <summary>What this node has of a connection that went on from it, or ended, goes; one that is held stays.</summary>
+    public int ForgetLeft(TcpEnd local, TcpEnd remote)
+    {
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        int found = _inbound.Lookup(key, out InboundEntry entry);
+        return found == 0 && entry.Mode != SteeringMode.Hold ? _inbound.Delete(key) : found;
     }
 
     /// <summary>The peer's packets are this node's own again.</summary>

@@ -78,6 +78,8 @@ internal struct InboundEntry
     internal ulong LastSeen;
     internal ulong Packets;
     internal ulong Bytes;
+
+    internal readonly TcpEnd TargetEnd => new(Target.ToAddress(), BinaryPrimitives.ReverseEndianness(TargetPort));
 }
 
 /// <summary>struct handoff_outbound.</summary>

@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
@@ -17,7 +18,7 @@ using Xunit;
 
 namespace Pronghorn.Handoff.Tests.Daemon;
 
-/// <summary>A client and two nodes, each with the daemon as it is installed and workers that use libtcpm.</summary>
+/// <summary>A client and three nodes, each with the daemon as it is installed and workers that use libtcpm.</summary>
 public sealed class DaemonWorld : IDisposable
 {
     public const int Port = 8000;
@@ -35,7 +36,7 @@ public sealed class DaemonWorld : IDisposable
     public DaemonWorld()
     {
         Client = _hosts.Add("client", 1);
-        _nodes = [_hosts.Add("a", FirstNumber), _hosts.Add("b", FirstNumber + 1)];
+        _nodes = [_hosts.Add("a", FirstNumber), _hosts.Add("b", FirstNumber + 1), _hosts.Add("d", FirstNumber + 2)];
         WriteCertificates();
         for (int node = 0; node < _nodes.Length; node++)
         {
@@ -46,6 +47,8 @@ public sealed class DaemonWorld : IDisposable
     }
 
     public NetworkNamespace Client { get; }
+
+    public int Nodes => _nodes.Length;
 
     public static string AddressOf(int node) => BridgedHosts.Address(FirstNumber + node);
 
@@ -65,10 +68,13 @@ public sealed class DaemonWorld : IDisposable
 
     public Process StartWorker(int node, int worker = 0)
     {
-        int other = 1 - node;
+        string[] others = [.. OthersOf(node).SelectMany(static other => (string[])[Text(other), AddressOf(other)])];
         Process process = Start(
-            node, "env", "TCPM_SOCKET_DIRECTORY=" + SocketsOf(node), Path.Combine(s_artifacts, "lib", "tcpm-example"), Text(node),
-            AddressOf(node), Text(Port), Text(worker), Text(other), AddressOf(other));
+            node,
+            [
+                "env", "TCPM_SOCKET_DIRECTORY=" + SocketsOf(node), Path.Combine(s_artifacts, "lib", "tcpm-example"), Text(node),
+                AddressOf(node), Text(Port), Text(worker), .. others,
+            ]);
         Assert.Equal("ready", process.StandardOutput.ReadLine());
         return process;
     }
@@ -81,15 +87,18 @@ public sealed class DaemonWorld : IDisposable
 
     public async Task<HandoffStatus> StatusOfAsync(int node) => await HandoffStatus.AskAsync(SocketsOf(node), CancellationToken.None);
 
-    /// <summary>Waits until both daemons have a stream with each other.</summary>
-    public async Task WaitUntilConnectedAsync()
+    /// <summary>Waits until these nodes' daemons have streams with each other.</summary>
+    public async Task WaitUntilConnectedAsync(params int[] nodes)
     {
-        for (int node = 0; node < _nodes.Length; node++)
+        foreach (int node in nodes)
         {
-            while (!(await StatusOfAsync(node)).Peers[0].IsConnected)
+            HandoffStatus status;
+            do
             {
-                await Task.Yield();
+                status = await StatusOfAsync(node);
             }
+            while (!nodes.Where(other => other != node).All(other =>
+                status.Peers.Single(peer => peer.Name == NameOf(other)).IsConnected));
         }
     }
 
@@ -119,6 +128,8 @@ public sealed class DaemonWorld : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    private static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"node-{node}");
+
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
     private static string FindRoot()
@@ -136,10 +147,12 @@ public sealed class DaemonWorld : IDisposable
 
     private string ConfigurationOf(int node) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"tcpm-{node}.conf"));
 
+    private IEnumerable<int> OthersOf(int node) => Enumerable.Range(0, _nodes.Length).Where(other => other != node);
+
     private string Configuration(int node) => string.Create(CultureInfo.InvariantCulture, $"""
         svcWorkerNum = {Workers}
         local_ip = {AddressOf(node)}
-        peer = node-{1 - node} {AddressOf(1 - node)}
+        {string.Join('\n', OthersOf(node).Select(static other => $"peer = {NameOf(other)} {AddressOf(other)}"))}
         socket_directory = {SocketsOf(node)}
         certificate = {_folder}/node-{node}.pem
         key = {_folder}/node-{node}.key
@@ -152,7 +165,7 @@ public sealed class DaemonWorld : IDisposable
         File.WriteAllText(Path.Combine(_folder, "authority.pem"), certificates.Authority.ExportCertificatePem());
         for (int node = 0; node < _nodes.Length; node++)
         {
-            string name = string.Create(CultureInfo.InvariantCulture, $"node-{node}");
+            string name = NameOf(node);
             using X509Certificate2 certificate = certificates.Issue(name, isExportable: true);
             File.WriteAllText(Path.Combine(_folder, name + ".pem"), certificate.ExportCertificatePem());
             File.WriteAllText(Path.Combine(_folder, name + ".key"), certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());

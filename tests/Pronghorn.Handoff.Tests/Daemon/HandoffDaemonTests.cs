@@ -62,12 +62,59 @@ public sealed class HandoffDaemonTests : IDisposable
     }
 
     [Fact]
+    public async Task ContentIsNowHereNowThere_ConnectionGoesRoundAndBack_ByOneRedirectAtTheMost()
+    {
+        await StartAllAsync(count: 3);
+        using StreamReaderWriter client = _world.Connect(0);
+        int owner = 0;
+        var random = new Random(11);
+        for (int i = 0; i < 100; i++)
+        {
+            owner = (owner + random.Next(1, 3)) % 3;
+            string name = string.Create(CultureInfo.InvariantCulture, $"{owner}.{i}");
+            Assert.Equal($"{name} from {owner}.0", await client.AskAsync("get " + name));
+        }
+
+        // By way of node 0 only, once it has heard where the connection is.
+        ulong[] before, after;
+        var time = Stopwatch.StartNew();
+        do
+        {
+            Assert.True(time.Elapsed < TimeSpan.FromSeconds(30), "packets go by way of former owners");
+            before = await RedirectedAsync();
+            Assert.NotNull(await client.AskAsync($"get {owner}.again"));
+            after = await RedirectedAsync();
+        }
+        while (!before.AsSpan(1).SequenceEqual(after.AsSpan(1)));
+
+        Assert.Equal(owner != 0, after[0] > before[0]);
+        Assert.Equal(owner == 0 ? 0 : 1, (await _world.StatusOfAsync(0)).InboundEntries);
+    }
+
+    [Fact]
+    public async Task ManyClients_AllOverThePlace_EachIsAnsweredByTheOwner()
+    {
+        await StartAllAsync(count: 3);
+        await Task.WhenAll(Enumerable.Range(0, 30).Select(async number =>
+        {
+            var random = new Random(number);
+            using StreamReaderWriter client = _world.Connect(number % 3);
+            for (int i = 0; i < 40; i++)
+            {
+                int owner = random.Next(3);
+                string name = string.Create(CultureInfo.InvariantCulture, $"{owner}.{number}.{i}");
+                Assert.Equal($"{name} from {owner}.0", await client.AskAsync("get " + name));
+            }
+        }));
+    }
+
+    [Fact]
     public async Task OtherNodeHasNoWorker_ConnectionStays_AndWorks()
     {
         _world.StartDaemon(0);
         _world.StartDaemon(1);
         _world.StartWorker(0);
-        await _world.WaitUntilConnectedAsync();
+        await _world.WaitUntilConnectedAsync(0, 1);
         using StreamReaderWriter client = _world.Connect(0);
         Assert.Equal("1.there from 0.0", await client.AskAsync("get 1.there"));
         Assert.Equal(1, (await _world.StatusOfAsync(0)).Refused["NoWorker"]);
@@ -84,7 +131,7 @@ public sealed class HandoffDaemonTests : IDisposable
         Process daemon = _world.StartDaemon(1);
         _world.StartWorker(0);
         Process worker = _world.StartWorker(1);
-        await _world.WaitUntilConnectedAsync();
+        await _world.WaitUntilConnectedAsync(0, 1);
         using StreamReaderWriter moved = _world.Connect(0);
         using StreamReaderWriter staying = _world.Connect(0);
         Assert.Equal("1.a from 1.0", await moved.AskAsync("get 1.a"));
@@ -98,7 +145,7 @@ public sealed class HandoffDaemonTests : IDisposable
 
         _world.StartDaemon(1);
         _world.StartWorker(1);
-        await _world.WaitUntilConnectedAsync();
+        await _world.WaitUntilConnectedAsync(0, 1);
         Assert.Equal("1.d from 1.0", await staying.AskAsync("get 1.d"));
     }
 
@@ -130,14 +177,19 @@ public sealed class HandoffDaemonTests : IDisposable
         return status;
     }
 
-    private async Task StartAllAsync()
+    private async Task<ulong[]> RedirectedAsync() =>
+        [.. (await Task.WhenAll(Nodes(3).Select(_world.StatusOfAsync))).Select(static status => status.Packets["Redirected"])];
+
+    private async Task StartAllAsync(int count = 2)
     {
-        for (int node = 0; node < 2; node++)
+        for (int node = 0; node < count; node++)
         {
             _world.StartDaemon(node);
             _world.StartWorker(node);
         }
 
-        await _world.WaitUntilConnectedAsync();
+        await _world.WaitUntilConnectedAsync(Nodes(count));
     }
+
+    private static int[] Nodes(int count) => [.. Enumerable.Range(0, count)];
 }
