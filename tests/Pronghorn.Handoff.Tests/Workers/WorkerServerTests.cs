@@ -67,7 +67,8 @@ public sealed class WorkerServerTests : IDisposable
         Assert.Equal((int)RefusalReason.NotAConnection, worker.Ask(Register(Listening), (int)unbound.Handle).Result);
         Assert.Equal((int)RefusalReason.NotAConnection, worker.Ask(Register(Listening), -1).Result);
         using FileStream file = File.OpenRead("/dev/null");
-        Assert.Equal((int)RefusalReason.NotAConnection, worker.Ask(Register(Listening), (int)file.SafeFileHandle.DangerousGetHandle()).Result);
+        int other = (int)file.SafeFileHandle.DangerousGetHandle();
+        Assert.Equal((int)RefusalReason.NotAConnection, worker.Ask(Register(Listening), other).Result);
         Assert.Equal(0, _server.RegisteredCount);
     }
 
@@ -84,7 +85,11 @@ public sealed class WorkerServerTests : IDisposable
         using Worker worker = Connect();
         var question = new WorkerMessage(WorkerMessageKind.Handoff)
         {
-            Sequence = 9, End = new TcpEnd(IpAddress.Parse("10.0.0.9"), 80), Worker = 3, Consumed = "GET "u8.ToArray(), Tag = new byte[] { 1 },
+            Sequence = 9,
+            End = new TcpEnd(IpAddress.Parse("10.0.0.9"), 80),
+            Worker = 3,
+            Consumed = "GET "u8.ToArray(),
+            Tag = new byte[] { 1 },
         };
         WorkerMessage answer = worker.Ask(question, (int)_listener.Handle);
         Assert.Equal((9u, (int)RefusalReason.Peer), (answer.Sequence, answer.Result));
