@@ -74,7 +74,10 @@ static void serve(struct client *client)
     int length;
 
     while (client->fd >= 0 && (end = memchr(client->line, '\n', client->length))) {
-        if (sscanf(client->line, "get %255[^\r\n]", name) != 1) {
+        *end = '\0';
+        length = sscanf(client->line, "get %255[^\r]", name);
+        *end = '\n';
+        if (length != 1) {
             end_client(client);
             return;
         }

@@ -112,7 +112,7 @@ public sealed class Lifetimes : IDisposable
 
         _left[move] = taken;
         _ = taken.Origin.SendAsync(
-            new Moved(move, epoch, request.Known, request.Remote, taken.Local, target), CancellationToken.None).AsTask();
+            new Moved(move, epoch, request.Known, request.Remote, target), CancellationToken.None).AsTask();
     }
 
     /// <summary>A connection that this node gave away has moved on.</summary>
@@ -123,9 +123,11 @@ public sealed class Lifetimes : IDisposable
         ArgumentNullException.ThrowIfNull(moved);
         ArgumentNullException.ThrowIfNull(owner);
 
-        // One that is not known has ended meanwhile: nothing goes there either.
-        _node.Layer.Repoint(moved.Known, moved.Remote, moved.Owner, moved.Target, moved.Epoch);
-        _ = owner.SendAsync(new Repointed(moved.Move), CancellationToken.None).AsTask();
+        // What is not confirmed stays with the owner, which sends on what comes.
+        if (_node.Layer.Repoint(moved.Known, moved.Remote, moved.Target, moved.Epoch) == 0)
+        {
+            _ = owner.SendAsync(new Repointed(moved.Move), CancellationToken.None).AsTask();
+        }
     }
 
     /// <summary>The anchor of a connection that left sends nothing this way any more.</summary>

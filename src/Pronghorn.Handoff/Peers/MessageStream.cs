@@ -64,10 +64,6 @@ internal sealed class MessageStream(Stream stream) : IAsyncDisposable
         return MessageCodec.Read(bytes);
     }
 
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync()
-    {
-        _turn.Dispose();
-        return stream.DisposeAsync();
-    }
+    /// <summary>Ends the stream. Whoever waits for a turn gets it, and fails on the stream: the semaphore itself holds nothing.</summary>
+    public ValueTask DisposeAsync() => stream.DisposeAsync();
 }

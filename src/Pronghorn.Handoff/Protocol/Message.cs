@@ -59,9 +59,8 @@ public sealed record Ended(ulong Move, uint Epoch, TcpEnd Known, TcpEnd Remote) 
 /// <param name="Epoch">Its epoch.</param>
 /// <param name="Known">The end that the peer knows.</param>
 /// <param name="Remote">The peer.</param>
-/// <param name="Owner">The end that it had at the owner that speaks.</param>
 /// <param name="Target">The end that it has at the new one.</param>
-public sealed record Moved(ulong Move, uint Epoch, TcpEnd Known, TcpEnd Remote, TcpEnd Owner, TcpEnd Target) : Message(Move);
+public sealed record Moved(ulong Move, uint Epoch, TcpEnd Known, TcpEnd Remote, TcpEnd Target) : Message(Move);
 
 /// <summary>Anchor to owner: nothing more goes by way of you, but for what is under way.</summary>
 /// <param name="Move">Number of the move that took the connection on.</param>

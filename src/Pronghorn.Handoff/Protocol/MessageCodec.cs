@@ -70,8 +70,7 @@ public static class MessageCodec
             Kind.Refused => ReadRefused(move, ref reader),
             Kind.Ended => new Ended(move, reader.Word("epoch"), reader.End("known end"), reader.End("remote end")),
             Kind.Moved => new Moved(
-                move, reader.Word("epoch"), reader.End("known end"), reader.End("remote end"), reader.End("owner's end"),
-                reader.End("new end")),
+                move, reader.Word("epoch"), reader.End("known end"), reader.End("remote end"), reader.End("new end")),
             Kind.Repointed => new Repointed(move),
             _ => throw new ImageFormatException(
                 string.Create(CultureInfo.InvariantCulture, $"a message of kind {(int)kind} is not known here")),
@@ -128,7 +127,6 @@ public static class MessageCodec
                 Word(body, moved.Epoch);
                 End(body, moved.Known);
                 End(body, moved.Remote);
-                End(body, moved.Owner);
                 End(body, moved.Target);
                 break;
         }

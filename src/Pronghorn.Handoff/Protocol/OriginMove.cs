@@ -39,21 +39,21 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
         (Prepared? prepared, Refusal refusal) = await AskAsync<Prepared>(request, times.Answer, cancellation);
         if (prepared is null)
         {
-            return await GiveUpAsync(request.Move, refusal, default);
+            return GiveUp(request.Move, refusal, default);
         }
 
         long began = Stopwatch.GetTimestamp();
         refusal = side.Hold();
         if (!refusal.IsNone)
         {
-            return await GiveUpAsync(request.Move, refusal, default);
+            return GiveUp(request.Move, refusal, default);
         }
 
         refusal = side.TryTake(out ConnectionImage? image);
         if (!refusal.IsNone || image is null)
         {
             side.GiveBack();
-            return await GiveUpAsync(request.Move, refusal, Stopwatch.GetElapsedTime(began));
+            return GiveUp(request.Move, refusal, Stopwatch.GetElapsedTime(began));
         }
 
         var bytes = new ArrayBufferWriter<byte>(image.SendQueue.Length + image.ReceiveQueue.Length + 512);
@@ -63,7 +63,7 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
         if (restored is null)
         {
             side.GiveBack();
-            return await GiveUpAsync(request.Move, refusal, Stopwatch.GetElapsedTime(began));
+            return GiveUp(request.Move, refusal, Stopwatch.GetElapsedTime(began));
         }
 
         side.LetGo(restored.Local);
@@ -72,9 +72,10 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
         return new MoveOutcome(Refusal.None, freeze, restored.Local, live is not null);
     }
 
-    private async Task<MoveOutcome> GiveUpAsync(ulong move, Refusal refusal, TimeSpan freeze)
+    private MoveOutcome GiveUp(ulong move, Refusal refusal, TimeSpan freeze)
     {
-        await sender.SendAsync(new Refused(move, refusal), CancellationToken.None);
+        // Not waited for: the other's lease ends by itself.
+        _ = sender.SendAsync(new Refused(move, refusal), CancellationToken.None).AsTask();
         return new MoveOutcome(refusal, freeze, default, IsLive: false);
     }
 
@@ -85,7 +86,8 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
         limit.CancelAfter(time);
         try
         {
-            await sender.SendAsync(question, limit.Token);
+            // The other may have stopped reading: sending has no limit of its own, as half a message would end all that follow.
+            await sender.SendAsync(question, limit.Token).AsTask().WaitAsync(limit.Token);
             while (true)
             {
                 switch (await answers.ReadAsync(limit.Token))

@@ -50,6 +50,7 @@ public sealed class SteeringLayer : IDisposable
         try
         {
             layer._settings.Update(0u, (uint)hold.Index);
+            layer.EndHolds();
             using BpfProgram ingress = opened.GetProgram("pronghorn_handoff_ingress");
             using BpfProgram egress = opened.GetProgram("pronghorn_handoff_egress");
             HashSet<string> wanted = [];
@@ -120,16 +121,20 @@ public sealed class SteeringLayer : IDisposable
     /// <summary>A connection that was given away has moved on from its owner to another.</summary>
     /// <param name="local">The end that the peer knows.</param>
     /// <param name="remote">The peer.</param>
-    /// <param name="owner">The end that it had at the owner that gave it on.</param>
     /// <param name="target">The end that it has now.</param>
-    /// <param name="epoch">Number of the move.</param>
-    /// <returns>0, or a negative error number: -ENOENT where it was not given to that owner, or not before that move.</returns>
-    public int Repoint(TcpEnd local, TcpEnd remote, TcpEnd owner, TcpEnd target, uint epoch)
+    /// <param name="epoch">Number of the move; words of two moves may come in the wrong order.</param>
+    /// <returns>0, also where there is nothing to do any more; -EBUSY while the connection is held.</returns>
+    public int Repoint(TcpEnd local, TcpEnd remote, TcpEnd target, uint epoch)
     {
         int found = _inbound.Lookup(ConnectionKey.Create(local, remote), out InboundEntry entry);
-        return found < 0 || entry.Mode != SteeringMode.Redirect || entry.Epoch >= epoch || entry.TargetEnd != owner
-            ? -Errno.NoEntry
-            : Redirect(local, remote, target, (int)entry.Interface, epoch);
+        if (found == 0 && entry.Mode == SteeringMode.Hold)
+        {
+            return -Errno.Busy;
+        }
+
+        return found == 0 && entry.Mode == SteeringMode.Redirect && entry.Epoch < epoch
+            ? Redirect(local, remote, target, (int)entry.Interface, epoch)
+            : 0;
     }
 
     /// <summary>A connection that was given away comes back: until it is here, the peer's packets wait.</summary>
@@ -238,6 +243,22 @@ public sealed class SteeringLayer : IDisposable
         _outbound.Dispose();
         _settings.Dispose();
         _counters.Dispose();
+    }
+
+    /// <summary>Moves in which a former daemon was ended: nobody will finish them.</summary>
+    private void EndHolds()
+    {
+        List<ConnectionKey> held = [];
+        int left = (int)_inbound.MaximumEntries;
+        for (int found = _inbound.FirstKey(out ConnectionKey key); found == 0 && left > 0; found = _inbound.NextKey(key, out key), left--)
+        {
+            if (_inbound.Lookup(key, out InboundEntry entry) == 0 && entry.Mode == SteeringMode.Hold)
+            {
+                held.Add(key);
+            }
+        }
+
+        held.ForEach(key => _inbound.Delete(key));
     }
 
     private static int Count(BpfMap map)

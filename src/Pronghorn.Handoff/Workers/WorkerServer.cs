@@ -97,7 +97,8 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
             Consumed = image.Consumed,
             Tag = image.Tag,
         };
-        if (Find(listener, worker) is not { } session || !session.TryDeliver(message, fd))
+        bool isTooLong = image.Consumed.Length + image.Tag.Length > WorkerMessage.MaximumContent;
+        if (isTooLong || Find(listener, worker) is not { } session || !session.TryDeliver(message, fd))
         {
             Interlocked.Increment(ref _undelivered);
 

@@ -91,6 +91,20 @@ public sealed class MoveProtocolTests
         Assert.True(world.OriginOwns && !world.TargetOwns);
     }
 
+    [Fact]
+    public async Task OtherStopsReading_OriginKeepsItInTime()
+    {
+        var world = new World(null);
+        Channel<Message> answers = Channel.CreateUnbounded<Message>();
+        answers.Writer.TryWrite(new Prepared(7));
+        var request = new Prepare(
+            7, 1, false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, new TcpEnd(IpAddress.Parse("10.2.0.12"), 80), 0);
+        MoveOutcome outcome = await new OriginMove(new StuckSender(), answers.Reader, TimesFor(typeof(Transfer)))
+            .RunAsync(request, world, static image => image, CancellationToken.None);
+        Assert.Equal(RefusalReason.Peer, outcome.Refusal.Reason);
+        Assert.True(world.OriginOwns);
+    }
+
     private static async Task<(MoveOutcome Outcome, Refusal There, World World)> RunAsync(
         Type? lost = null, string? refused = null, Type? ends = null)
     {
@@ -233,5 +247,12 @@ public sealed class MoveProtocolTests
             Timestamp = 3,
             Window = default,
         };
+    }
+
+    /// <summary>Sends what is short, and never finishes with what is long.</summary>
+    private sealed class StuckSender : IMessageSender
+    {
+        public ValueTask SendAsync(Message message, CancellationToken cancellation) =>
+            message is Prepare ? ValueTask.CompletedTask : new ValueTask(new TaskCompletionSource().Task);
     }
 }

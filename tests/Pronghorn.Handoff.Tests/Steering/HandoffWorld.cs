@@ -69,6 +69,8 @@ public sealed class HandoffWorld : IDisposable
 
         public HeldPackets Hold => hold;
 
+        public string Folder => folder;
+
         public string Address(bool isIpv6) => BridgedHosts.Address(number, isIpv6);
 
         public TcpEnd End(bool isIpv6, ushort port) => new(IpAddress.Parse(Address(isIpv6)), port);
