@@ -18,6 +18,7 @@
 
 #define LINE 256
 #define CLIENTS 256
+#define RETRY_MILLISECONDS 100
 
 struct client {
     int fd;
@@ -124,7 +125,22 @@ static int open_listener(const char *ip)
     return fd;
 }
 
-static void serve_all(int listener)
+/* 0 when the daemon is there and knows this worker. */
+static int join(const char *ip, int listener)
+{
+    TcpmFdTransferMsgType here = { 0 };
+    TcpmMsgHdrType hdr = { 0 };
+
+    if (TcpmCreateAndConnectUnixSocket(LAS, worker))
+        return -1;
+    if (!TcpmSetEnd(&here, ip, port, worker) && !TcpmRegisterFd(&hdr, &here, listener))
+        return 0;
+    fprintf(stderr, "TcpmRegisterFd: %s\n", hdr.reason);
+    TcpmCloseFd();
+    return -1;
+}
+
+static void serve_all(const char *ip, int listener)
 {
     static char content[TCPM_MAX_CONTENT];
     struct pollfd wait[CLIENTS + 2];
@@ -133,11 +149,14 @@ static void serve_all(int listener)
     for (;;) {
         int count = 2, fd;
 
+        /* Without a daemon everything is served here, and the daemon is looked for from time to time. */
+        if (TcpmEventFd() < 0)
+            join(ip, listener);
         wait[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
         wait[1] = (struct pollfd){ .fd = TcpmEventFd(), .events = POLLIN };
         for (int i = 0; i < CLIENTS; i++, count++)
             wait[count] = (struct pollfd){ .fd = clients[i].fd, .events = POLLIN };
-        if (poll(wait, count, -1) < 0)
+        if (poll(wait, count, TcpmEventFd() < 0 ? RETRY_MILLISECONDS : -1) < 0)
             continue;
         for (int i = 0; i < CLIENTS; i++)
             if (clients[i].fd >= 0 && wait[i + 2].revents)
@@ -151,10 +170,8 @@ static void serve_all(int listener)
             continue;
         while ((fd = TcpmReceiveFd(&came, content, sizeof(content))) >= 0)
             add_client(fd, came.consumed, came.consumedLength);
-        if (errno == EPIPE) {
-            fprintf(stderr, "the daemon has gone\n");
-            exit(1);
-        }
+        if (errno == EPIPE)
+            TcpmCloseFd();
         for (int i = 0; i < CLIENTS; i++)
             if (clients[i].fd >= 0)
                 serve(&clients[i]);
@@ -163,8 +180,6 @@ static void serve_all(int listener)
 
 int main(int argc, char **argv)
 {
-    TcpmFdTransferMsgType here = { 0 };
-    TcpmMsgHdrType hdr = { 0 };
     int listener;
 
     if (argc < 5 || argc % 2 == 0) {
@@ -179,16 +194,12 @@ int main(int argc, char **argv)
     for (int i = 0; i < CLIENTS; i++)
         clients[i].fd = -1;
     listener = open_listener(argv[2]);
-    if (TcpmCreateAndConnectUnixSocket(LAS, worker)) {
+    if (join(argv[2], listener)) {
         perror("TcpmCreateAndConnectUnixSocket");
-        return 1;
-    }
-    if (TcpmSetEnd(&here, argv[2], port, worker) || TcpmRegisterFd(&hdr, &here, listener)) {
-        fprintf(stderr, "TcpmRegisterFd: %s\n", hdr.reason);
         return 1;
     }
     printf("ready\n");
     fflush(stdout);
-    serve_all(listener);
+    serve_all(argv[2], listener);
     return 0;
 }

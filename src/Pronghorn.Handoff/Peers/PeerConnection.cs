@@ -116,6 +116,13 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         }
 
         Prepare? before = _lifetimes?.FindTaken(fd);
+        if (before is null && _node.Layer.IsTranslated(local, remote))
+        {
+            // Its anchor would not hear of it, and go on sending here.
+            var unknown = new Refusal(RefusalReason.State, "it came from another node before this daemon was started");
+            return new MoveOutcome(unknown, default, default, IsLive: false);
+        }
+
         var request = new Prepare(
             NewNumber(), before is null ? 1 : before.Epoch + 1, isIpv6, before?.Known ?? local, remote, listener, worker);
         Channel<Message> answers = Channel.CreateUnbounded<Message>();
