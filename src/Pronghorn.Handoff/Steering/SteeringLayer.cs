@@ -203,7 +203,8 @@ public sealed class SteeringLayer : IDisposable
     }
 
     /// <summary>Whether what a connection sends is sent as from another end: it came from another node.</summary>
-    public bool IsTranslated(TcpEnd local, TcpEnd remote) => _outbound.Lookup(ConnectionKey.Create(local, remote), out OutboundEntry _) == 0;
+    public bool IsTranslated(TcpEnd local, TcpEnd remote) =>
+        _outbound.Lookup(ConnectionKey.Create(local, remote), out OutboundEntry _) == 0;
 
     /// <summary>Ends the translation.</summary>
     public int ForgetTranslation(TcpEnd local, TcpEnd remote) => _outbound.Delete(ConnectionKey.Create(local, remote));
