@@ -207,10 +207,6 @@ static __always_inline int redirect(struct __sk_buff *context, struct segment *s
 									       : offsetof(struct ipv4_header, destination));
 	struct handoff_inbound copy = *entry;
 
-	if (segment->flags & TCP_FLAG_FIN)
-		entry->seen |= HANDOFF_SEEN_FIN;
-	if (segment->flags & TCP_FLAG_RST)
-		entry->seen |= HANDOFF_SEEN_RST;
 	entry->last_seen = bpf_ktime_get_ns();
 	__sync_fetch_and_add(&entry->packets, 1);
 	__sync_fetch_and_add(&entry->bytes, context->len);
@@ -245,15 +241,15 @@ int pronghorn_handoff_ingress(struct __sk_buff *context)
 	switch (entry->mode) {
 	case HANDOFF_HOLD:
 		return hold(context);
-	case HANDOFF_REDIRECT:
-		return redirect(context, &segment, entry);
-	default:
+	case HANDOFF_TOMBSTONE:
 		/* The peer uses its port again: that is a connection of its own. */
 		if ((segment.flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN) {
 			bpf_map_delete_elem(&handoff_inbound, &key);
 			return is_returned ? go_on(context) : VERDICT_PASS;
 		}
-		return drop(HANDOFF_COUNT_DROP_TOMBSTONE);
+		return redirect(context, &segment, entry);
+	default:
+		return redirect(context, &segment, entry);
 	}
 }
 
@@ -278,6 +274,8 @@ int pronghorn_handoff_egress(struct __sk_buff *context)
 	owned = bpf_map_lookup_elem(&handoff_outbound, &key);
 	if (!owned)
 		return VERDICT_PASS;
+	if (!owned->is_live && (segment.flags & TCP_FLAG_RST))
+		return drop(HANDOFF_COUNT_DROP_OWN);
 	copy = *owned;
 	__sync_fetch_and_add(&owned->packets, 1);
 	__sync_fetch_and_add(&owned->bytes, context->len);

@@ -23,7 +23,7 @@ enum handoff_mode {
 	HANDOFF_HOLD = 1,
 	/* Packets of the peer go to the new owner. */
 	HANDOFF_REDIRECT = 2,
-	/* The connection has ended at the new owner: late packets of either side are dropped. */
+	/* The connection has ended at the new owner, whose TIME-WAIT still answers; a SYN begins another one, here. */
 	HANDOFF_TOMBSTONE = 3,
 };
 
@@ -32,10 +32,11 @@ struct handoff_inbound {
 	__u32 mode;
 	/* Raised with each move, so that late messages about an old one are recognised. */
 	__u32 epoch;
+	/* Number of the connection: ports are used again. */
+	__u64 connection;
 	__be32 target[4];
 	__be16 target_port;
-	/* 1: the peer has sent FIN, 2: RST. */
-	__u16 seen;
+	__u16 reserved;
 	/* Where packets to the target leave. */
 	__u32 interface;
 	/* bpf_ktime_get_ns() of the last packet. */
@@ -46,16 +47,15 @@ struct handoff_inbound {
 
 /* The address under which the peer knows a connection that this node was given. */
 struct handoff_outbound {
+	__u64 connection;
 	__be32 source[4];
 	__be16 source_port;
-	__u16 reserved;
+	/* 0 until the connection goes on here: whoever gave it may take it back, so that no reset must reach the peer. */
+	__u16 is_live;
 	__u32 epoch;
 	__u64 packets;
 	__u64 bytes;
 };
-
-#define HANDOFF_SEEN_FIN 1
-#define HANDOFF_SEEN_RST 2
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -91,7 +91,6 @@ enum handoff_counter {
 	HANDOFF_COUNT_RETURNED,
 	HANDOFF_COUNT_DROP_MALFORMED,
 	HANDOFF_COUNT_DROP_HOP_LIMIT,
-	HANDOFF_COUNT_DROP_TOMBSTONE,
 	HANDOFF_COUNT_DROP_OWN,
 	HANDOFF_COUNT_DROP_NO_HOLD,
 	HANDOFF_COUNTERS,

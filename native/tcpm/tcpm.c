@@ -24,7 +24,11 @@
 #define DEFAULT_FOLDER "/run/tcpm"
 
 /* Longer than the daemon waits for another node. */
-#define ANSWER_MILLISECONDS 10000
+#define ANSWER_MILLISECONDS 20000
+
+/* A daemon that ended within a move is started again before that. */
+#define RECOVER_MILLISECONDS 10000
+#define RECOVER_PAUSE_MILLISECONDS 50
 
 enum kind {
     HELLO = 1,
@@ -33,6 +37,7 @@ enum kind {
     HANDOFF = 4,
     RESULT = 5,
     CONNECTION = 6,
+    RECOVER = 7,
 };
 
 /* WorkerMessage.cs; numbers in network order. */
@@ -55,6 +60,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int control = -1;
 static int delivery = -1;
 static uint32_t last_sequence;
+static struct sockaddr_un daemon_address;
 
 static void close_one(int *fd)
 {
@@ -217,6 +223,41 @@ static int exchange(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsg
     return receive_result(last_sequence, hdr);
 }
 
+static int open_control(void)
+{
+    control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (control < 0 || connect(control, (const struct sockaddr *)&daemon_address, sizeof(daemon_address))) {
+        close_one(&control);
+        return -1;
+    }
+    return 0;
+}
+
+static int daemon_has_ended(void)
+{
+    return errno == EPIPE || errno == ECONNRESET;
+}
+
+/*
+ * The daemon ended while it moved the connection, and may have left it silent: only a daemon can wake it. Waits until there is one
+ * again. The lock is held; the socket that has ended is kept, as whoever polls it is to see that.
+ */
+static int recover(TcpmMsgHdrType *hdr, int fd)
+{
+    int ended = control, result = -1;
+
+    for (int waited = 0; result && waited < RECOVER_MILLISECONDS; waited += RECOVER_PAUSE_MILLISECONDS) {
+        if (waited)
+            poll(0, 0, RECOVER_PAUSE_MILLISECONDS);
+        if (open_control())
+            continue;
+        result = exchange(RECOVER, hdr, 0, fd);
+        close_one(&control);
+    }
+    control = ended;
+    return result;
+}
+
 static int ask(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType *transfer, int fd)
 {
     TcpmMsgHdrType own;
@@ -232,6 +273,8 @@ static int ask(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType 
     hdr->version = TCPM_VERSION;
     pthread_mutex_lock(&lock);
     result = exchange(kind, hdr, transfer, fd);
+    if (result && kind == HANDOFF && daemon_has_ended())
+        result = recover(hdr, fd);
     pthread_mutex_unlock(&lock);
     if (result) {
         hdr->result = -errno;
@@ -244,14 +287,13 @@ static int ask(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType 
 }
 
 /* Opens both sockets. The lock is held. */
-static int connect_both(const struct sockaddr_un *address)
+static int connect_both(void)
 {
     struct message hello = { .magic = htonl(MAGIC), .kind = htonl(HELLO) };
     TcpmMsgHdrType hdr;
     int pair[2];
 
-    control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (control < 0 || connect(control, (const struct sockaddr *)address, sizeof(*address)))
+    if (open_control())
         return -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
         return -1;
@@ -263,6 +305,22 @@ static int connect_both(const struct sockaddr_un *address)
     }
     close_one(&pair[1]);
     return 0;
+}
+
+/* A child of a fork that came while another thread was in a call: that thread is not here, and its call neither. */
+static void begin_child(void)
+{
+    if (!pthread_mutex_trylock(&lock)) {
+        pthread_mutex_unlock(&lock);
+        return;
+    }
+    pthread_mutex_init(&lock, 0);
+    close_both();
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    pthread_atfork(0, 0, begin_child);
 }
 
 EXPORT int TcpmCreateAndConnectUnixSocket(enum TcpmServiceType type, int workerIndex)
@@ -286,7 +344,8 @@ EXPORT int TcpmCreateAndConnectUnixSocket(enum TcpmServiceType type, int workerI
         errno = EISCONN;
         result = -1;
     } else {
-        result = connect_both(&address);
+        daemon_address = address;
+        result = connect_both();
         if (result)
             close_both();
     }

@@ -78,9 +78,11 @@ internal sealed class ConfigurationReader(string path)
                 return configuration with { HeldMegabytes = Number(key, value, 1, 1024) };
             case "max_connections":
                 return configuration with { MaximumConnections = Number(key, value, 1, 1_000_000) };
+            case "peer_timeout":
+                return configuration with { PeerTimeout = Number(key, value, 5, 3600) };
             default:
                 throw Wrong($"there is no key \"{key}\"; there are svcWorkerNum, port, local_ip, peer, interface, socket_directory, "
-                    + "certificate, key, authority, held_megabytes and max_connections");
+                    + "certificate, key, authority, held_megabytes, max_connections and peer_timeout");
         }
     }
 
@@ -103,7 +105,7 @@ internal sealed class ConfigurationReader(string path)
         {
             _line = line;
             HandoffPeer peer = Peer(value, configuration);
-            if (peers.Any(other => other.Name == peer.Name || other.Daemon == peer.Daemon))
+            if (peers.Any(other => other.Name == peer.Name || other.Addresses.Intersect(peer.Addresses).Any()))
             {
                 throw Wrong($"peer {peer.Name} at {peer.Daemon} is there twice, by its name or its address");
             }
@@ -117,17 +119,28 @@ internal sealed class ConfigurationReader(string path)
     private HandoffPeer Peer(string value, HandoffConfiguration configuration)
     {
         string[] words = value.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        if (words.Length is < 2 or > 3 || !IpAddress.TryParse(words[1], out IpAddress address))
+        bool hasPort = words.Length > 2 && words[^1].All(char.IsAsciiDigit);
+        string[] addresses = words.Length > 1 ? words[1..(hasPort ? ^1 : ^0)] : [];
+        IpAddress[] parsed = new IpAddress[addresses.Length];
+        for (int i = 0; i < addresses.Length; i++)
         {
-            throw Wrong($"\"{value}\" is not \"NAME ADDRESS [PORT]\", as \"peer = edge-2 10.0.0.3\"");
+            if (!IpAddress.TryParse(addresses[i], out parsed[i]) || addresses.Length > 2)
+            {
+                addresses = [];
+            }
         }
 
-        int port = words.Length == 3
-            ? Number("peer's port", words[2], FewestPort, ushort.MaxValue)
+        if (addresses.Length == 0)
+        {
+            throw Wrong($"\"{value}\" is not \"NAME ADDRESS [SECOND-ADDRESS] [PORT]\", as \"peer = edge-2 10.0.0.3\"");
+        }
+
+        int port = hasPort
+            ? Number("peer's port", words[^1], FewestPort, ushort.MaxValue)
             : _seen.ContainsKey("port") ? configuration.Port : DefaultPort;
-        return configuration.LocalAddresses.Contains(address) && port == configuration.Port
+        return parsed.Any(address => configuration.LocalAddresses.Contains(address)) && port == configuration.Port
             ? throw Wrong($"peer {words[0]} is this node itself")
-            : new HandoffPeer(words[0], new TcpEnd(address, (ushort)port));
+            : new HandoffPeer(words[0], new TcpEnd(parsed[0], (ushort)port)) { Addresses = [.. parsed] };
     }
 
     private ImmutableArray<IpAddress> Addresses(string value)

@@ -10,7 +10,11 @@ namespace Pronghorn.Handoff.Configuration;
 /// <summary>Another node.</summary>
 /// <param name="Name">Its name: what its certificate says, if certificates are used.</param>
 /// <param name="Daemon">Where its daemon listens.</param>
-public sealed record HandoffPeer(string Name, TcpEnd Daemon);
+public sealed record HandoffPeer(string Name, TcpEnd Daemon)
+{
+    /// <summary>All its addresses, under which its clients may know it.</summary>
+    public ImmutableArray<IpAddress> Addresses { get; init; } = [Daemon.Address];
+}
 
 /// <summary>
 /// A daemon's configuration, /etc/tcpm/tcpm.conf: lines of "key = value", '#' begins a comment. The first three keys are those of TCPM.
@@ -49,6 +53,9 @@ public sealed record HandoffConfiguration
 
     /// <summary>max_connections: most connections given away and taken, each, 1 to 1,000,000.</summary>
     public int MaximumConnections { get; init; } = 65_536;
+
+    /// <summary>peer_timeout: seconds for which a peer's address does not answer until what it had is given up, 5 to 3600.</summary>
+    public int PeerTimeout { get; init; } = 30;
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="HandoffConfigurationException">It cannot be read, or says something that is not allowed.</exception>

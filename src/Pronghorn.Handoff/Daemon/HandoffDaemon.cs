@@ -32,6 +32,12 @@ public sealed class HandoffDaemon : IDisposable
 {
     private const string HoldDevice = "tcpm%d";
 
+    private static readonly TimeSpan s_look = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_stop = TimeSpan.FromSeconds(5);
+
+    // Of looks: audits between those that each new stream brings.
+    private const int LooksBetweenAudits = 60;
+
     private readonly HandoffConfiguration _configuration;
     private readonly HandoffCounts _counts = new();
     private readonly string _interface;
@@ -42,6 +48,7 @@ public sealed class HandoffDaemon : IDisposable
     private readonly StatusServer _status;
     private readonly PeerTable _peers;
     private readonly IReadOnlyList<Socket> _listeners;
+    private volatile bool _isStopping;
 
     /// <summary>Takes everything that it needs; <see cref="RunAsync"/> must run for anything to happen.</summary>
     /// <param name="configuration">What to do.</param>
@@ -61,28 +68,56 @@ public sealed class HandoffDaemon : IDisposable
         TapDevice device = OpenDevice();
         _layer = SteeringLayer.Start(FolderOf(instance), [index], device);
         _held = new HeldPackets(device, (long)configuration.HeldMegabytes << 20);
-        var node = new SteeredNode(_layer, _held, index, MacAddress.Read(found.GetPhysicalAddress().GetAddressBytes()));
-        int result = Lifetimes.Open(node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes);
+        var node = new SteeredNode(_layer, _held, index, MacAddress.Read(found.GetPhysicalAddress().GetAddressBytes()))
+        {
+            Addresses = configuration.LocalAddresses,
+        };
+        var unsettled = new Unsettled();
+        _peers = new PeerTable(
+            configuration.Peers, authentication,
+            (stream, link) => new PeerConnection(
+                stream, node, _workers!, _lifetimes, unsettled: unsettled, anchors: request => AnchorOf(request, link)));
+        int result = Lifetimes.Open(
+            node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, known => _peers.Find(known.Address));
         _lifetimes = lifetimes ?? throw new IOException(string.Create(
             CultureInfo.InvariantCulture, $"the kernel does not tell of connections that end (sock_diag, error {-result})"));
-        _workers = new WorkerServer(configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync);
-        _peers = new PeerTable(
-            configuration.Peers, configuration.MaximumConnections, authentication,
-            (stream, link) => new PeerConnection(stream, node, _workers, _lifetimes, anchors: request => AnchorOf(request, link)));
+        _workers = new WorkerServer(
+            configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, fd => InterruptedMove.End(_layer.Tables, fd));
         _status = new StatusServer(configuration.SocketDirectory, GetStatus);
     }
 
     /// <summary>The folder of the BPF file system in which an instance keeps its tables and links.</summary>
     public static string FolderOf(string instance) => Path.Combine(BpfFileSystem.DefaultPath, "pronghorn", "handoff", instance);
 
-    /// <summary>Works until cancelled. What was moved goes on afterwards, in the kernel.</summary>
-    public Task RunAsync(CancellationToken cancellation) =>
-        Task.WhenAll(_peers.RunAsync(_listeners, cancellation), _status.RunAsync(cancellation));
+    /// <summary>
+    /// Works until cancelled. Moves under way are finished then, and no other is begun; what was moved goes on afterwards, in the kernel.
+    /// </summary>
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        using var end = new CancellationTokenSource();
+        Task serving = Task.WhenAll(
+            _peers.RunAsync(_listeners, end.Token), _status.RunAsync(end.Token), LookAfterPeersAsync(end.Token));
+        await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, cancellation));
+        _isStopping = true;
+        foreach (PeerLink link in _peers.Links)
+        {
+            link.RefuseNew();
+        }
+
+        long began = Environment.TickCount64;
+        while (_peers.Links.Any(static link => link.ActiveMoves > 0) && Environment.TickCount64 - began < s_stop.TotalMilliseconds)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(1), CancellationToken.None);
+        }
+
+        await end.CancelAsync();
+        await serving;
+    }
 
     /// <summary>How it is.</summary>
     public HandoffStatus GetStatus()
     {
-        (int inbound, int outbound) = _layer.CountEntries();
+        (int inbound, int outbound) = _layer.Tables.CountEntries();
         return new HandoffStatus
         {
             ProcessId = Environment.ProcessId,
@@ -102,7 +137,7 @@ public sealed class HandoffDaemon : IDisposable
             OutboundEntries = outbound,
             Packets = Enum.GetValues<SteeringCounter>().SkipLast(1).ToDictionary(static counter => counter.ToString(), _layer.Read),
             Peers = [.. _peers.Links.Select(static link => new PeerStatus(
-                link.Peer.Name, link.Peer.Daemon.ToString(), link.Connection is not null, link.Problem, link.WaitingCount))],
+                link.Peer.Name, link.Peer.Daemon.ToString(), link.Connection is not null, link.Problem, link.GivenUp))],
             PeersRejected = _peers.RejectedCount,
         };
     }
@@ -119,6 +154,41 @@ public sealed class HandoffDaemon : IDisposable
         foreach (Socket listener in _listeners)
         {
             listener.Dispose();
+        }
+    }
+
+    private async Task LookAfterPeersAsync(CancellationToken cancellation)
+    {
+        using var timer = new PeriodicTimer(s_look);
+        try
+        {
+            for (int look = 1; await timer.WaitForNextTickAsync(cancellation); look++)
+            {
+                foreach (PeerLink link in _peers.Links)
+                {
+                    await LookAfterAsync(link, isAudit: look % LooksBetweenAudits == 0, cancellation);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // It is over.
+        }
+    }
+
+    private async Task LookAfterAsync(PeerLink link, bool isAudit, CancellationToken cancellation)
+    {
+        if (link.Connection is { } connection)
+        {
+            link.LastSeen = Environment.TickCount64;
+            if (isAudit)
+            {
+                await connection.AuditAsync(link.Peer.Addresses, cancellation);
+            }
+        }
+        else if (Environment.TickCount64 - link.LastSeen > _configuration.PeerTimeout * 1000L)
+        {
+            link.GivenUp += _lifetimes.ForgetOwner(link.Peer.Addresses);
         }
     }
 
@@ -203,6 +273,11 @@ public sealed class HandoffDaemon : IDisposable
 
     private async Task<Refusal> HandOffAsync(WorkerMessage request, int fd)
     {
+        if (_isStopping)
+        {
+            return new Refusal(RefusalReason.Peer, "this node's daemon is being stopped");
+        }
+
         MoveOutcome outcome = await MoveAsync(request, fd);
         _counts.Add(outcome);
         return outcome.Refusal;

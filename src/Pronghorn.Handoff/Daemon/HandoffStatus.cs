@@ -94,8 +94,8 @@ public sealed record HandoffStatus
 /// <param name="Address">Where its daemon is.</param>
 /// <param name="IsConnected">Whether there is a stream with it.</param>
 /// <param name="Problem">What went wrong last; null for nothing.</param>
-/// <param name="Waiting">Messages that wait for a stream.</param>
-public sealed record PeerStatus(string Name, string Address, bool IsConnected, string? Problem, int Waiting);
+/// <param name="GivenUp">Connections that it had and that were given up, because its address did not answer any more.</param>
+public sealed record PeerStatus(string Name, string Address, bool IsConnected, string? Problem, long GivenUp);
 
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(HandoffStatus))]

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
-using System.IO;
 using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
@@ -12,40 +11,45 @@ using Pronghorn.Handoff.Protocol;
 namespace Pronghorn.Handoff.Daemon;
 
 /// <summary>
-/// What there is with one other daemon: up to two streams, one that each side opened. What the other has to hear of the ends of
-/// connections waits here while there is none.
+/// What there is with one other daemon: up to two streams, one that each side opened. What is to be told while there is none is not
+/// kept: over the next stream each side asks the other.
 /// </summary>
-internal sealed class PeerLink(HandoffPeer peer, int mostWaiting) : IMessageSender
+internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
 {
     private readonly Lock _lock = new();
     private readonly List<PeerConnection> _connections = [];
-    private readonly Queue<Message> _waiting = new();
 
     internal HandoffPeer Peer => peer;
 
     /// <summary>What last went wrong with it; null when it works, or nothing was tried yet.</summary>
     internal string? Problem { get; set; }
 
-    /// <summary>A stream that works, the oldest; null for none.</summary>
+    /// <summary>When its address last answered, in any way; from <see cref="Environment.TickCount64"/>.</summary>
+    internal long LastSeen { get; set; } = Environment.TickCount64;
+
+    /// <summary>Connections that it had and that were given up, as its address did not answer any more.</summary>
+    internal long GivenUp { get; set; }
+
+    /// <summary>A stream that works, the newest: an older one may be dead without having said so. Null for none.</summary>
     internal PeerConnection? Connection
     {
         get
         {
             lock (_lock)
             {
-                return _connections.FirstOrDefault();
+                return _connections.LastOrDefault();
             }
         }
     }
 
-    /// <summary>Messages that wait for a stream.</summary>
-    internal int WaitingCount
+    /// <summary>Moves under way.</summary>
+    internal int ActiveMoves
     {
         get
         {
             lock (_lock)
             {
-                return _waiting.Count;
+                return _connections.Sum(static connection => connection.ActiveMoves);
             }
         }
     }
@@ -55,53 +59,37 @@ internal sealed class PeerLink(HandoffPeer peer, int mostWaiting) : IMessageSend
     /// <param name="cancellation">Ends it.</param>
     internal async Task UseAsync(PeerConnection connection, CancellationToken cancellation)
     {
-        Message[] late;
         lock (_lock)
         {
             _connections.Add(connection);
-            late = [.. _waiting];
-            _waiting.Clear();
         }
 
         Problem = null;
         await using (connection)
         {
             Task<string?> running = connection.RunAsync(cancellation);
-            foreach (Message message in late)
-            {
-                await connection.SendAsync(message, cancellation);
-            }
-
+            await connection.AuditAsync(peer.Addresses, cancellation);
             string? problem = await running;
             lock (_lock)
             {
                 _connections.Remove(connection);
             }
 
+            LastSeen = Environment.TickCount64;
             Problem = problem ?? "the other daemon has ended";
         }
     }
 
-    /// <inheritdoc/>
-    public ValueTask SendAsync(Message message, CancellationToken cancellation)
+    /// <summary>Takes no connections from now on.</summary>
+    internal void RefuseNew()
     {
-        PeerConnection? connection = Connection;
-        if (connection is not null)
-        {
-            return connection.SendAsync(message, cancellation);
-        }
-
         lock (_lock)
         {
-            // The oldest goes first: its entry may have been forgotten over there by now.
-            if (_waiting.Count >= mostWaiting)
-            {
-                _waiting.Dequeue();
-            }
-
-            _waiting.Enqueue(message);
+            _connections.ForEach(static connection => connection.RefuseNew());
         }
-
-        return ValueTask.CompletedTask;
     }
+
+    /// <inheritdoc/>
+    public ValueTask SendAsync(Message message, CancellationToken cancellation) =>
+        Connection is { } connection ? connection.SendAsync(message, cancellation) : ValueTask.CompletedTask;
 }

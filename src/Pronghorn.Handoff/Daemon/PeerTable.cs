@@ -27,6 +27,14 @@ internal sealed class PeerTable : IDisposable
     // Of streams whose other side has not said yet who it is.
     private const int MostUnknown = 64;
 
+    // A stream that nothing comes over is dead after so long; the kernel finds out (tcp(7)).
+    private const int KeepAliveIdleSeconds = 5;
+    private const int KeepAliveIntervalSeconds = 2;
+    private const int KeepAliveProbes = 3;
+    private const int UserTimeoutMilliseconds = 10_000;
+    private const int OptionUserTimeout = 18; // TCP_USER_TIMEOUT
+    private const int ProtocolTcp = 6;
+
     private readonly PeerAuthentication _authentication;
     private readonly Func<Stream, PeerLink, PeerConnection> _make;
     private readonly SemaphoreSlim _unknown = new(MostUnknown);
@@ -34,15 +42,14 @@ internal sealed class PeerTable : IDisposable
 
     /// <summary>Makes the table.</summary>
     /// <param name="peers">The other nodes.</param>
-    /// <param name="mostWaiting">Most messages that wait for a peer that is away.</param>
     /// <param name="authentication">How daemons know each other.</param>
     /// <param name="make">Makes what runs over a stream.</param>
     internal PeerTable(
-        ImmutableArray<HandoffPeer> peers, int mostWaiting, PeerAuthentication authentication, Func<Stream, PeerLink, PeerConnection> make)
+        ImmutableArray<HandoffPeer> peers, PeerAuthentication authentication, Func<Stream, PeerLink, PeerConnection> make)
     {
         _authentication = authentication;
         _make = make;
-        Links = [.. peers.Select(peer => new PeerLink(peer, mostWaiting))];
+        Links = [.. peers.Select(peer => new PeerLink(peer))];
     }
 
     internal ImmutableArray<PeerLink> Links { get; }
@@ -51,7 +58,7 @@ internal sealed class PeerTable : IDisposable
     internal long RejectedCount => Interlocked.Read(ref _rejected);
 
     /// <summary>The node that has an address; null for none.</summary>
-    internal PeerLink? Find(IpAddress address) => Links.FirstOrDefault(link => link.Peer.Daemon.Address == address);
+    internal PeerLink? Find(IpAddress address) => Links.FirstOrDefault(link => link.Peer.Addresses.Contains(address));
 
     /// <summary>Connects and takes connections until cancelled.</summary>
     /// <param name="listeners">Sockets that listen already; disposed of here.</param>
@@ -62,20 +69,31 @@ internal sealed class PeerTable : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _unknown.Dispose();
 
+    private static void Tend(Socket socket)
+    {
+        socket.NoDelay = true;
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, KeepAliveIdleSeconds);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, KeepAliveIntervalSeconds);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, KeepAliveProbes);
+        socket.SetRawSocketOption(ProtocolTcp, OptionUserTimeout, BitConverter.GetBytes(UserTimeoutMilliseconds));
+    }
+
     private async Task ConnectAsync(PeerLink link, CancellationToken cancellation)
     {
         TimeSpan pause = s_shortestPause;
-        while (!cancellation.IsCancellationRequested)
+        for (int attempt = 0; !cancellation.IsCancellationRequested; attempt++)
         {
+            IpAddress address = link.Peer.Addresses[attempt % link.Peer.Addresses.Length];
             try
             {
-                Stream stream = await OpenAsync(link.Peer, cancellation);
+                Stream stream = await OpenAsync(link, address, cancellation);
                 pause = s_shortestPause;
                 await link.UseAsync(_make(stream, link), cancellation);
             }
             catch (Exception failure) when (IsOfThePeer(failure) && !cancellation.IsCancellationRequested)
             {
-                link.Problem = $"{link.Peer.Daemon}: {failure.Message}";
+                link.Problem = $"{link.Peer.Daemon with { Address = address }}: {failure.Message}";
             }
             catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
             {
@@ -88,19 +106,27 @@ internal sealed class PeerTable : IDisposable
         }
     }
 
-    private async Task<Stream> OpenAsync(HandoffPeer peer, CancellationToken cancellation)
+    private async Task<Stream> OpenAsync(PeerLink link, IpAddress to, CancellationToken cancellation)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         limit.CancelAfter(s_handshake);
-        var address = IPAddress.Parse(peer.Daemon.Address.ToString());
-        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        var address = IPAddress.Parse(to.ToString());
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            await socket.ConnectAsync(new IPEndPoint(address, peer.Daemon.Port), limit.Token);
-            return await _authentication.ConnectAsync(new NetworkStream(socket, ownsSocket: true), peer.Name, limit.Token);
+            Tend(socket);
+            await socket.ConnectAsync(new IPEndPoint(address, link.Peer.Daemon.Port), limit.Token);
+            link.LastSeen = Environment.TickCount64;
+            return await _authentication.ConnectAsync(new NetworkStream(socket, ownsSocket: true), link.Peer.Name, limit.Token);
         }
-        catch
+        catch (Exception failure)
         {
+            // Its kernel is there, and what it was given is in its hands, whatever its daemon does.
+            if (failure is SocketException { SocketErrorCode: SocketError.ConnectionRefused })
+            {
+                link.LastSeen = Environment.TickCount64;
+            }
+
             socket.Dispose();
             throw;
         }
@@ -137,7 +163,7 @@ internal sealed class PeerTable : IDisposable
         SslStream? stream = null;
         try
         {
-            socket.NoDelay = true;
+            Tend(socket);
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             limit.CancelAfter(s_handshake);
             (stream, string name) = await _authentication.AcceptAsync(new NetworkStream(socket, ownsSocket: true), limit.Token);

@@ -16,7 +16,10 @@ namespace Pronghorn.Handoff.Moves;
 public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare request, Lifetimes? lifetimes = null) : IOriginSide
 {
     /// <inheritdoc/>
-    public Refusal Hold() => node.Layer.Hold(local, request.Remote, request.Epoch) switch
+    public TcpEnd Local => local;
+
+    /// <inheritdoc/>
+    public Refusal Hold() => node.Layer.Tables.Hold(local, request.Remote, request.Stay) switch
     {
         0 => Refusal.None,
         -Errno.Exists => new Refusal(RefusalReason.Busy, "the connection is being moved already"),
@@ -32,18 +35,23 @@ public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare
     {
         // The socket first: what was held must find it awake.
         ConnectionCapture.GiveBack(fd);
-        node.Layer.Forget(local, request.Remote);
+        node.Layer.Tables.Forget(local, request.Remote);
         node.Held.Replay();
     }
 
     /// <inheritdoc/>
-    public void LetGo(TcpEnd target)
+    public Refusal LetGo(TcpEnd target)
     {
-        node.Layer.Redirect(local, request.Remote, target, node.InterfaceIndex, request.Epoch);
-
-        // Before the socket goes, which would look like the connection's end.
-        lifetimes?.Leave(fd, request.Move, target, request.Epoch);
-        ConnectionCapture.Discard(fd);
+        int result = node.Layer.Tables.Redirect(local, request.Remote, target, node.InterfaceIndex, request.Stay);
         node.Held.Replay();
+        return result == 0 ? Refusal.None : Refusal.FromKernel("redirecting the peer's packets", result);
+    }
+
+    /// <inheritdoc/>
+    public void Finish(TcpEnd target)
+    {
+        // Before the socket goes, which would look like the connection's end.
+        lifetimes?.Leave(fd, target, request.Stay);
+        ConnectionCapture.Discard(fd);
     }
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Globalization;
 using System.Security.Cryptography;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 
@@ -15,6 +17,9 @@ public interface IConnectionTaker
     /// <summary>Whether a worker takes connections for a listener now.</summary>
     bool Serves(TcpEnd listener, uint worker);
 
+    /// <summary>Most bytes that an application may send along.</summary>
+    int LargestContent { get; }
+
     /// <summary>Takes a connection that works. The descriptor is the taker's from now on.</summary>
     void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image);
 }
@@ -23,10 +28,11 @@ public interface IConnectionTaker
 /// <param name="node">The node.</param>
 /// <param name="taker">Who takes connections.</param>
 /// <param name="lifetimes">Sees to the entries when the connection ends; null for nobody.</param>
-/// <param name="origin">Who is told of the end.</param>
-public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifetimes? lifetimes = null, IMessageSender? origin = null)
+/// <param name="anchor">Who is told of the end; null for nobody.</param>
+public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifetimes? lifetimes = null, IMessageSender? anchor = null)
     : ITargetSide, IDisposable
 {
+    // No client connects to them: to the listener's own port one could at any time, from the port that a connection has that came.
     // Above the kernel's own choice for connects (ip_local_port_range ends at 60999 by default).
     private const int FirstSpare = 61_000;
     private const int LastSpare = 65_000;
@@ -35,7 +41,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     private int _fd = -1;
     private TcpEnd _local;
     private ConnectionImage? _image;
-    private (TcpEnd End, int Interface, uint Epoch)? _formerOwner;
+    private GivenEntry? _formerOwner;
 
     /// <inheritdoc/>
     public Refusal TryReserve(Prepare request)
@@ -51,17 +57,24 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(image);
+        local = default;
+        if (image.Consumed.Length + image.Tag.Length > taker.LargestContent)
+        {
+            return new Refusal(RefusalReason.Limit, string.Create(
+                CultureInfo.InvariantCulture, $"what goes along is longer than the {taker.LargestContent} bytes that a worker is given"));
+        }
+
         if (IsReturning(request))
         {
             local = request.Known;
             return TryTakeBack(request, image);
         }
 
-        local = request.Listener;
+        local = request.Listener with { Port = FirstSpare };
         Refusal refusal = TryMake(image, local);
         for (int i = 0; i < Tries && refusal.Reason == RefusalReason.EndTaken; i++)
         {
-            // The same peer has a connection of its own to that port from the same port: this one gets another here.
+            // The same peer has a connection from the same port that came by another node.
             local = request.Listener with { Port = (ushort)RandomNumberGenerator.GetInt32(FirstSpare, LastSpare) };
             refusal = TryMake(image, local);
         }
@@ -76,8 +89,8 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
 
         // It may have been here before, and have left something for packets under way.
         lifetimes?.Claim(local, request.Remote);
-        node.Layer.ForgetLeft(local, request.Remote);
-        return node.Layer.Translate(local, request.Remote, request.Known, request.Epoch) switch
+        node.Layer.Tables.ForgetGiven(local, request.Remote);
+        return node.Layer.Tables.Translate(local, request.Remote, request.Known, request.Stay) switch
         {
             0 => Refusal.None,
             -Errno.TooBig => new Refusal(RefusalReason.TableFull, "the table of connections taken is full"),
@@ -90,6 +103,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     {
         ArgumentNullException.ThrowIfNull(request);
         ConnectionImage image = _image ?? throw new InvalidOperationException("nothing was restored");
+        node.Layer.Tables.SetLive(_local, request.Remote);
         Refusal refusal = ConnectionRestore.GoLive(_fd, image);
         if (!refusal.IsNone)
         {
@@ -99,7 +113,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         if (_formerOwner is not null)
         {
             _formerOwner = null;
-            node.Layer.Forget(request.Known, request.Remote);
+            node.Layer.Tables.Forget(request.Known, request.Remote);
             node.Held.Replay();
         }
 
@@ -111,9 +125,9 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
 
         int fd = _fd;
         _fd = -1;
-        if (origin is not null)
+        if (anchor is not null)
         {
-            lifetimes?.Watch(fd, request, _local, origin);
+            lifetimes?.Watch(fd, request.Stay, request.Known, request.Remote, _local, anchor);
         }
 
         taker.Take(request.Listener, request.Worker, fd, image);
@@ -126,7 +140,8 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         ArgumentNullException.ThrowIfNull(request);
         if (_image is not null && !IsReturning(request))
         {
-            node.Layer.ForgetTranslation(_local, request.Remote);
+            lifetimes?.Unclaim(_local, request.Remote);
+            node.Layer.Tables.ForgetTranslation(_local, request.Remote);
         }
 
         Dispose();
@@ -145,11 +160,12 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     }
 
     /// <summary>Whether it is this node's address that the peer knows: the connection was given away here once.</summary>
-    private static bool IsReturning(Prepare request) => request.Known.Address == request.Listener.Address;
+    private bool IsReturning(Prepare request) =>
+        request.Known.Address == request.Listener.Address || node.Addresses.Contains(request.Known.Address);
 
     private Refusal TryTakeBack(Prepare request, ConnectionImage image)
     {
-        int held = node.Layer.HoldReturning(request.Known, request.Remote, request.Epoch, out (TcpEnd, int, uint) owner);
+        int held = node.Layer.Tables.HoldReturning(request.Known, request.Remote, request.Stay, out GivenEntry owner);
         if (held < 0)
         {
             return Refusal.FromKernel("a connection that this node did not give away cannot come back", held);
@@ -174,7 +190,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         if (_formerOwner is { } owner)
         {
             _formerOwner = null;
-            node.Layer.Redirect(request.Known, request.Remote, owner.End, owner.Interface, owner.Epoch);
+            node.Layer.Tables.Redirect(request.Known, request.Remote, owner.Target, owner.InterfaceIndex, owner.Stay);
             node.Held.Replay();
         }
     }

@@ -6,9 +6,11 @@ using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Protocol;
+using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Netlink;
 using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
 
 namespace Pronghorn.Handoff.Moves;
 
@@ -24,21 +26,22 @@ public sealed class Lifetimes : IDisposable
     private readonly SteeredNode _node;
     private readonly TimeSpan _grace;
     private readonly TcpEndMonitor _monitor;
+    private readonly SocketDiagnostics _diagnostics;
     private readonly ConcurrentDictionary<ulong, Taken> _taken = new();
-    private readonly ConcurrentDictionary<ulong, Taken> _left = new();
+    private readonly ConcurrentDictionary<Stay, Taken> _left = new();
 
     // Whose the entries of a pair of ends are: what was left behind must not take away what came later.
     private readonly ConcurrentDictionary<(TcpEnd Local, TcpEnd Remote), object> _owners = new();
     private readonly CancellationTokenSource _stopped = new();
     private readonly Thread _reader;
 
-    private Lifetimes(SteeredNode node, TimeSpan grace, TcpEndMonitor monitor)
+    private Lifetimes(SteeredNode node, TimeSpan grace, TcpEndMonitor monitor, SocketDiagnostics diagnostics)
     {
         _node = node;
         _grace = grace;
         _monitor = monitor;
+        _diagnostics = diagnostics;
         _reader = new Thread(ReadUntilStopped) { IsBackground = true, Name = "handoff-ends" };
-        _reader.Start();
     }
 
     /// <summary>TIME-WAIT of Linux (TCP_TIMEWAIT_LEN), and some.</summary>
@@ -47,72 +50,111 @@ public sealed class Lifetimes : IDisposable
     /// <summary>Connections that this node was given and that have not ended.</summary>
     public int TakenCount => _taken.Values.Count(static taken => !taken.IsHome);
 
-    /// <summary>Begins to listen, in the calling thread's network namespace: the node's.</summary>
+    /// <summary>
+    /// Begins to listen, in the calling thread's network namespace: the node's. What the tables have of a former daemon's time is taken
+    /// over: connections whose socket is there are watched, and of the others the end is told.
+    /// </summary>
     /// <param name="node">The node.</param>
     /// <param name="grace">How long an entry outlives its connection.</param>
     /// <param name="lifetimes">What was made; null on failure.</param>
+    /// <param name="anchors">Who is told of a connection that the peer knows under an address; null for nobody.</param>
     /// <returns>0 or a negative error number.</returns>
-    public static int Open(SteeredNode node, TimeSpan grace, out Lifetimes? lifetimes)
+    public static int Open(SteeredNode node, TimeSpan grace, out Lifetimes? lifetimes, Func<TcpEnd, IMessageSender?>? anchors = null)
     {
-        int result = TcpEndMonitor.Open(out TcpEndMonitor? monitor);
-        lifetimes = monitor is null ? null : new Lifetimes(node, grace, monitor);
+        lifetimes = null;
+        int result = SocketDiagnostics.Open(out SocketDiagnostics? diagnostics);
+        if (diagnostics is null)
+        {
+            return result;
+        }
+
+        // Before the list is made: what ends after it is told.
+        result = TcpEndMonitor.Open(out TcpEndMonitor? monitor);
+        if (monitor is null)
+        {
+            diagnostics.Dispose();
+            return result;
+        }
+
+        lifetimes = new Lifetimes(node, grace, monitor, diagnostics);
+        result = lifetimes.Recover(anchors ?? (static _ => null));
+        lifetimes._reader.Start();
+        if (result < 0)
+        {
+            lifetimes.Dispose();
+            lifetimes = null;
+        }
+
         return result;
     }
 
     /// <summary>A connection was taken. To be called before anybody else has its descriptor.</summary>
     /// <param name="fd">Its socket.</param>
-    /// <param name="request">How it came.</param>
+    /// <param name="stay">Its stay here.</param>
+    /// <param name="known">The end that the peer knows.</param>
+    /// <param name="remote">The peer.</param>
     /// <param name="local">The end that it has here.</param>
-    /// <param name="origin">Who is told of its end.</param>
-    public void Watch(int fd, Prepare request, TcpEnd local, IMessageSender origin)
+    /// <param name="anchor">Who is told of its end.</param>
+    public void Watch(int fd, Stay stay, TcpEnd known, TcpEnd remote, TcpEnd local, IMessageSender anchor)
     {
-        ArgumentNullException.ThrowIfNull(request);
         if (TcpSocket.GetCookie(fd, out ulong cookie) == 0)
         {
-            var taken = new Taken(request, local, origin);
-            _owners[(local, request.Remote)] = taken;
-            _taken[cookie] = taken;
+            Watch(cookie, new Taken(stay, known, remote, local, anchor));
         }
     }
 
     /// <summary>A connection comes to these ends: what is still there of an earlier one's is not taken away any more.</summary>
     public void Claim(TcpEnd local, TcpEnd remote) => _owners[(local, remote)] = new object();
 
+    /// <summary>A connection that was to come to these ends does not.</summary>
+    public void Unclaim(TcpEnd local, TcpEnd remote)
+    {
+        if (_owners.TryGetValue((local, remote), out object? owner) && owner is not Taken)
+        {
+            _owners.TryRemove(new KeyValuePair<(TcpEnd, TcpEnd), object>((local, remote), owner));
+        }
+    }
+
     /// <summary>How a connection came here from another node, if it did.</summary>
-    public Prepare? FindTaken(int fd) =>
-        TcpSocket.GetCookie(fd, out ulong cookie) == 0 && _taken.TryGetValue(cookie, out Taken? taken) ? taken.Request : null;
+    /// <param name="fd">Its socket.</param>
+    /// <param name="stay">Its stay here.</param>
+    /// <param name="known">The end that the peer knows.</param>
+    public bool FindTaken(int fd, out Stay stay, out TcpEnd known)
+    {
+        Taken? taken = TcpSocket.GetCookie(fd, out ulong cookie) == 0 ? _taken.GetValueOrDefault(cookie) : null;
+        (stay, known) = taken is null ? default : (taken.Stay, taken.Known);
+        return taken is not null;
+    }
 
     /// <summary>
-    /// A connection leaves. If it came from another node, its anchor hears where it goes, unless it goes there; what this node has
+    /// A connection has left. If it came from another node, its anchor hears where it went, unless it went there; what this node has
     /// of it stays until nothing comes by way of this node any more.
     /// </summary>
     /// <param name="fd">Its socket, which is still there.</param>
-    /// <param name="move">Number of the move.</param>
     /// <param name="target">The end that it has at its new owner.</param>
-    /// <param name="epoch">The move's epoch.</param>
-    public void Leave(int fd, ulong move, TcpEnd target, uint epoch)
+    /// <param name="stay">Its stay there.</param>
+    public void Leave(int fd, TcpEnd target, Stay stay)
     {
         if (TcpSocket.GetCookie(fd, out ulong cookie) < 0 || !_taken.TryRemove(cookie, out Taken? taken))
         {
             return;
         }
 
-        Prepare request = taken.Request;
+        taken.State = TakenState.Left;
         if (taken.IsHome)
         {
             Disown(taken);
             return;
         }
 
-        if (target.Address == request.Known.Address)
+        if (target.Address == taken.Known.Address)
         {
             After(() => Forget(taken));
             return;
         }
 
-        _left[move] = taken;
-        _ = taken.Origin.SendAsync(
-            new Moved(move, epoch, request.Known, request.Remote, target), CancellationToken.None).AsTask();
+        _left[stay] = taken;
+        Tell(taken, new Moved(stay, taken.Known, taken.Remote, target));
     }
 
     /// <summary>A connection that this node gave away has moved on.</summary>
@@ -124,9 +166,9 @@ public sealed class Lifetimes : IDisposable
         ArgumentNullException.ThrowIfNull(owner);
 
         // What is not confirmed stays with the owner, which sends on what comes.
-        if (_node.Layer.Repoint(moved.Known, moved.Remote, moved.Target, moved.Epoch) == 0)
+        if (_node.Layer.Tables.Repoint(moved.Known, moved.Remote, moved.Target, moved.Stay) == 0)
         {
-            _ = owner.SendAsync(new Repointed(moved.Move), CancellationToken.None).AsTask();
+            _ = owner.SendAsync(new Repointed(moved.Stay), CancellationToken.None).AsTask();
         }
     }
 
@@ -134,7 +176,7 @@ public sealed class Lifetimes : IDisposable
     public void Finish(Repointed repointed)
     {
         ArgumentNullException.ThrowIfNull(repointed);
-        if (_left.TryRemove(repointed.Move, out Taken? taken))
+        if (_left.TryRemove(repointed.Stay, out Taken? taken))
         {
             After(() => Forget(taken));
         }
@@ -144,11 +186,34 @@ public sealed class Lifetimes : IDisposable
     public void Bury(Ended ended)
     {
         ArgumentNullException.ThrowIfNull(ended);
-        if (_node.Layer.Bury(ended.Known, ended.Remote, ended.Epoch) == 0)
+        if (_node.Layer.Tables.Bury(ended.Known, ended.Remote, ended.Stay) == 0)
         {
-            After(() => _node.Layer.ForgetBuried(ended.Known, ended.Remote, ended.Epoch));
+            ForgetBuriedLater(ended.Known, ended.Remote, ended.Stay);
         }
     }
+
+    /// <summary>
+    /// A node has gone for good: the peers of what it had hear from this node's kernel that there is no connection any more.
+    /// </summary>
+    /// <param name="addresses">Its addresses.</param>
+    /// <returns>How many connections it had.</returns>
+    public int ForgetOwner(IReadOnlyCollection<IpAddress> addresses)
+    {
+        int count = 0;
+        foreach (GivenEntry given in _node.Layer.Tables.ListGiven())
+        {
+            if (given.Mode != SteeringMode.Hold && addresses.Contains(given.Target.Address))
+            {
+                count += _node.Layer.Tables.ForgetGiven(given.Local, given.Remote) == 0 ? 1 : 0;
+            }
+        }
+
+        return count;
+    }
+
+    /// <summary>What there is here of a connection, by its ends.</summary>
+    internal TakenState? StateOf(TcpEnd local, TcpEnd remote, Stay stay) =>
+        _owners.TryGetValue((local, remote), out object? owner) && owner is Taken taken && taken.Stay == stay ? taken.State : null;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -158,7 +223,76 @@ public sealed class Lifetimes : IDisposable
             _stopped.Cancel();
             _reader.Join();
             _monitor.Dispose();
+            _diagnostics.Dispose();
         }
+    }
+
+    private int Recover(Func<TcpEnd, IMessageSender?> anchors)
+    {
+        int result = ListSockets(out Dictionary<(TcpEnd, TcpEnd), ulong> sockets);
+        if (result < 0)
+        {
+            return result;
+        }
+
+        SteeringTables tables = _node.Layer.Tables;
+        foreach (TakenEntry entry in tables.ListTaken())
+        {
+            var taken = new Taken(entry.Stay, entry.Known, entry.Remote, entry.Local, anchors(entry.Known));
+            if (tables.FindGiven(entry.Local, entry.Remote, out GivenEntry given) && given.Stay.IsAfter(entry.Stay))
+            {
+                taken.State = TakenState.Left;
+                _owners[(taken.Local, taken.Remote)] = taken;
+                _left[given.Stay] = taken;
+            }
+            else if (sockets.TryGetValue((entry.Local, entry.Remote), out ulong cookie))
+            {
+                Watch(cookie, taken);
+            }
+            else
+            {
+                // Whoever gave one that never lived may take it back: its peer must not hear that there is nothing here.
+                taken.State = entry.HasLived ? TakenState.Ended : TakenState.NeverLived;
+                _owners[(taken.Local, taken.Remote)] = taken;
+                if (entry.HasLived)
+                {
+                    tables.SetLive(taken.Local, taken.Remote);
+                    Tell(taken, new Ended(taken.Stay, taken.Known, taken.Remote));
+                }
+
+                After(() => Forget(taken));
+            }
+        }
+
+        foreach (GivenEntry given in tables.ListGiven())
+        {
+            if (given.Mode == SteeringMode.Tombstone)
+            {
+                ForgetBuriedLater(given.Local, given.Remote, given.Stay);
+            }
+        }
+
+        return 0;
+    }
+
+    private int ListSockets(out Dictionary<(TcpEnd Local, TcpEnd Remote), ulong> sockets)
+    {
+        List<DiagnosedSocket> found = [];
+        sockets = [];
+        int result = _diagnostics.List(isIpv6: false, IpProtocol.Tcp, 0, found);
+        result = result < 0 ? result : _diagnostics.List(isIpv6: true, IpProtocol.Tcp, 0, found);
+        foreach (DiagnosedSocket socket in found)
+        {
+            sockets[(new TcpEnd(socket.Local, socket.LocalPort), new TcpEnd(socket.Remote, socket.RemotePort))] = socket.Cookie;
+        }
+
+        return result;
+    }
+
+    private void Watch(ulong cookie, Taken taken)
+    {
+        _owners[(taken.Local, taken.Remote)] = taken;
+        _taken[cookie] = taken;
     }
 
     private void ReadUntilStopped()
@@ -171,9 +305,14 @@ public sealed class Lifetimes : IDisposable
                 continue;
             }
 
-            while (_monitor.Receive(out DiagnosedSocket socket) is not TcpEndEvent.None)
+            TcpEndEvent happened;
+            while ((happened = _monitor.Receive(out DiagnosedSocket socket)) is not TcpEndEvent.None)
             {
-                if (_taken.TryRemove(socket.Cookie, out Taken? taken))
+                if (happened == TcpEndEvent.Missed)
+                {
+                    EndMissing();
+                }
+                else if (_taken.TryRemove(socket.Cookie, out Taken? taken))
                 {
                     End(taken);
                 }
@@ -181,45 +320,97 @@ public sealed class Lifetimes : IDisposable
         }
     }
 
+    /// <summary>More sockets ended than the kernel could tell of.</summary>
+    private void EndMissing()
+    {
+        // First what is known, then what there is: what comes in between is in neither, and has not ended.
+        ulong[] known = [.. _taken.Keys];
+        if (ListSockets(out Dictionary<(TcpEnd, TcpEnd), ulong> sockets) < 0)
+        {
+            return;
+        }
+
+        HashSet<ulong> there = [.. sockets.Values];
+        foreach (ulong cookie in known)
+        {
+            if (!there.Contains(cookie) && _taken.TryRemove(cookie, out Taken? taken))
+            {
+                End(taken);
+            }
+        }
+    }
+
     private void End(Taken taken)
     {
-        Prepare request = taken.Request;
         if (taken.IsHome)
         {
             Disown(taken);
             return;
         }
 
-        _ = taken.Origin.SendAsync(
-            new Ended(request.Move, request.Epoch, request.Known, request.Remote), CancellationToken.None).AsTask();
+        taken.State = TakenState.Ended;
+        Tell(taken, new Ended(taken.Stay, taken.Known, taken.Remote));
         After(() => Forget(taken));
     }
+
+    private static void Tell(Taken taken, Message message) => _ = taken.Anchor?.SendAsync(message, CancellationToken.None).AsTask();
 
     private void Forget(Taken taken)
     {
         if (Disown(taken))
         {
-            _node.Layer.Forget(taken.Local, taken.Request.Remote);
-            _node.Layer.ForgetTranslation(taken.Local, taken.Request.Remote);
+            _node.Layer.Tables.ForgetGiven(taken.Local, taken.Remote);
+            _node.Layer.Tables.ForgetTranslation(taken.Local, taken.Remote);
         }
     }
 
     /// <summary>Whether the entries were still this connection's.</summary>
     private bool Disown(Taken taken) =>
-        _owners.TryRemove(new KeyValuePair<(TcpEnd, TcpEnd), object>((taken.Local, taken.Request.Remote), taken));
+        _owners.TryRemove(new KeyValuePair<(TcpEnd, TcpEnd), object>((taken.Local, taken.Remote), taken));
+
+    private void ForgetBuriedLater(TcpEnd known, TcpEnd remote, Stay stay) =>
+        After(() => _node.Layer.Tables.ForgetBuried(known, remote, stay));
 
     private void After(Action action) => _ = Task.Delay(_grace, _stopped.Token).ContinueWith(
         _ => action(), _stopped.Token, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
 
-    private sealed class Taken(Prepare request, TcpEnd local, IMessageSender origin)
+    private sealed class Taken(Stay stay, TcpEnd known, TcpEnd remote, TcpEnd local, IMessageSender? anchor)
     {
-        public Prepare Request => request;
+        private volatile TakenState _state;
+
+        public Stay Stay => stay;
+
+        public TcpEnd Known => known;
+
+        public TcpEnd Remote => remote;
 
         public TcpEnd Local => local;
 
-        public IMessageSender Origin => origin;
+        public IMessageSender? Anchor => anchor;
+
+        public TakenState State
+        {
+            get => _state;
+            set => _state = value;
+        }
 
         /// <summary>Given away here once, and back: there are no entries, only the count of its moves.</summary>
-        public bool IsHome => local == request.Known;
+        public bool IsHome => local == known;
     }
+}
+
+/// <summary>What has become of a connection that this node was given.</summary>
+internal enum TakenState
+{
+    /// <summary>It works here.</summary>
+    Open,
+
+    /// <summary>It has moved on.</summary>
+    Left,
+
+    /// <summary>It has ended.</summary>
+    Ended,
+
+    /// <summary>It was restored here and the daemon ended before it went on.</summary>
+    NeverLived,
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Immutable;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
@@ -13,6 +14,9 @@ namespace Pronghorn.Handoff.Moves;
 /// <param name="Mac">Its hardware address.</param>
 public sealed record SteeredNode(SteeringLayer Layer, HeldPackets Held, int InterfaceIndex, MacAddress Mac)
 {
+    /// <summary>The node's addresses, under which other nodes know it.</summary>
+    public ImmutableArray<IpAddress> Addresses { get; init; } = [];
+
     /// <summary>Makes a socket of a family, in the node's network namespace.</summary>
     public Func<bool, int> OpenSocket { get; init; } = TcpSocket.Open;
 }

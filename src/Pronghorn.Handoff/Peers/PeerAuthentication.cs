@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Net.Security;
@@ -18,6 +19,9 @@ namespace Pronghorn.Handoff.Peers;
 /// <param name="authority">Who signs daemons' certificates; no other is trusted, the system's neither.</param>
 public sealed class PeerAuthentication(X509Certificate2 own, X509Certificate2 authority)
 {
+    // Version of the messages: a daemon that speaks another is told apart in the handshake (ALPN, RFC 7301).
+    private static readonly List<SslApplicationProtocol> s_protocols = [new("pronghorn-handoff/2")];
+
     /// <summary>Authenticates the daemon that was connected to, by its name.</summary>
     /// <exception cref="AuthenticationException">It is not who it should be.</exception>
     public async Task<SslStream> ConnectAsync(Stream stream, string name, CancellationToken cancellation)
@@ -27,6 +31,7 @@ public sealed class PeerAuthentication(X509Certificate2 own, X509Certificate2 au
             new SslClientAuthenticationOptions
             {
                 TargetHost = name,
+                ApplicationProtocols = s_protocols,
                 ClientCertificates = [own],
                 EnabledSslProtocols = SslProtocols.Tls13,
                 RemoteCertificateValidationCallback = (_, certificate, _, errors) => IsTrusted(certificate, errors),
@@ -45,6 +50,7 @@ public sealed class PeerAuthentication(X509Certificate2 own, X509Certificate2 au
             new SslServerAuthenticationOptions
             {
                 ServerCertificate = own,
+                ApplicationProtocols = s_protocols,
                 ClientCertificateRequired = true,
                 EnabledSslProtocols = SslProtocols.Tls13,
                 RemoteCertificateValidationCallback = (_, certificate, _, errors) => IsTrusted(certificate, errors),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Concurrent;
+using System.Collections.Generic;
 using System.IO;
 using System.Security.Cryptography;
 using System.Threading;
@@ -10,7 +11,9 @@ using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Moves;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
 
 namespace Pronghorn.Handoff.Peers;
 
@@ -23,16 +26,22 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     // Of one peer at once: what it may have this node keep in memory is bounded by it.
     private const int MostIncoming = 1024;
 
+    // Of one move: more than it has steps, and TryWrite passes over the rest.
+    private const int MostWaiting = 8;
+
     private readonly MessageStream _stream;
     private readonly SteeredNode _node;
     private readonly IConnectionTaker _taker;
     private readonly MoveTimes _times;
     private readonly Lifetimes? _lifetimes;
+    private readonly Unsettled? _unsettled;
+    private readonly Audits? _audits;
     private readonly Func<Prepare, IMessageSender> _anchors;
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _outgoing = new();
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _incoming = new();
     private readonly CancellationTokenSource _ended = new();
     private bool _isDisposed;
+    private volatile bool _refusesNew;
 
     /// <summary>Makes one; <see cref="RunAsync"/> must run for anything to happen.</summary>
     /// <param name="stream">An authenticated stream to the other daemon; this disposes of it.</param>
@@ -40,6 +49,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     /// <param name="taker">Who takes connections that come.</param>
     /// <param name="lifetimes">Sees to the entries of connections that end; null for nobody.</param>
     /// <param name="times">How long to wait for the other.</param>
+    /// <param name="unsettled">Moves that wait for word of the other side over a later stream; null: there is none.</param>
     /// <param name="anchors">
     /// Who is told what becomes of a connection that came: the node that the peer knows, later than this stream perhaps. Null: the other.
     /// </param>
@@ -49,10 +59,13 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         IConnectionTaker taker,
         Lifetimes? lifetimes = null,
         MoveTimes? times = null,
+        Unsettled? unsettled = null,
         Func<Prepare, IMessageSender>? anchors = null)
     {
         _anchors = anchors ?? (_ => this);
         _lifetimes = lifetimes;
+        _unsettled = unsettled;
+        _audits = lifetimes is null ? null : new Audits(node, lifetimes, unsettled ?? new Unsettled());
         _stream = new MessageStream(stream);
         _node = node;
         _taker = taker;
@@ -115,17 +128,18 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             return new MoveOutcome(refusal, default, default, IsLive: false);
         }
 
-        Prepare? before = _lifetimes?.FindTaken(fd);
-        if (before is null && _node.Layer.IsTranslated(local, remote))
+        Stay before = default;
+        TcpEnd known = default;
+        bool isTaken = _lifetimes is not null && _lifetimes.FindTaken(fd, out before, out known);
+        refusal = isTaken ? Refusal.None : ExamineAnchor(local, remote);
+        if (!refusal.IsNone)
         {
-            // Its anchor would not hear of it, and go on sending here.
-            var unknown = new Refusal(RefusalReason.State, "it came from another node before this daemon was started");
-            return new MoveOutcome(unknown, default, default, IsLive: false);
+            return new MoveOutcome(refusal, default, default, IsLive: false);
         }
 
-        var request = new Prepare(
-            NewNumber(), before is null ? 1 : before.Epoch + 1, isIpv6, before?.Known ?? local, remote, listener, worker);
-        Channel<Message> answers = Channel.CreateUnbounded<Message>();
+        Stay stay = isTaken ? before.Next : new Stay(NewNumber(), 1);
+        var request = new Prepare(NewNumber(), stay, isIpv6, isTaken ? known : local, remote, listener, worker);
+        Channel<Message> answers = Channel.CreateBounded<Message>(MostWaiting);
         _outgoing[request.Move] = answers;
         try
         {
@@ -134,7 +148,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
                 return new MoveOutcome(new Refusal(RefusalReason.Peer, "the other daemon has gone"), default, default, IsLive: false);
             }
 
-            return await new OriginMove(this, answers.Reader, _times).RunAsync(
+            return await new OriginMove(this, answers.Reader, _times, _unsettled).RunAsync(
                 request, new KernelOrigin(_node, fd, local, request, _lifetimes), complete ?? (static image => image), cancellation);
         }
         finally
@@ -156,6 +170,23 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         }
     }
 
+    /// <summary>Moves under way, in either direction.</summary>
+    public int ActiveMoves => _outgoing.Count + _incoming.Count;
+
+    /// <summary>Takes no connections from now on.</summary>
+    public void RefuseNew() => _refusesNew = true;
+
+    /// <summary>Tells the other what this node gave to it, and hears later what is not so.</summary>
+    /// <param name="owner">The other's addresses.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task AuditAsync(IReadOnlyCollection<IpAddress> owner, CancellationToken cancellation)
+    {
+        foreach (Audit audit in _audits?.About(owner) ?? [])
+        {
+            await SendAsync(audit, cancellation);
+        }
+    }
+
     /// <summary>Ends the stream.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -164,6 +195,20 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             await _ended.CancelAsync();
             await _stream.DisposeAsync();
         }
+    }
+
+    /// <summary>Whether this node can be the one that the peer's packets come by, for a connection that came from no other.</summary>
+    private Refusal ExamineAnchor(TcpEnd local, TcpEnd remote)
+    {
+        if (_node.Layer.Tables.FindTaken(local, remote, out _))
+        {
+            // Its anchor would not hear of it, and go on sending here.
+            return new Refusal(RefusalReason.State, "it came from another node and is not known any more");
+        }
+
+        return _node.Addresses.IsDefaultOrEmpty || _node.Addresses.Contains(local.Address)
+            ? Refusal.None
+            : new Refusal(RefusalReason.Address, $"the peer knows it as {local}, which is not a local_ip of the configuration");
     }
 
     private static ulong NewNumber()
@@ -181,13 +226,19 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
                 Begin(request);
                 break;
             case Ended ended:
-                _lifetimes?.Bury(ended);
+                _audits?.Take(ended);
                 break;
             case Moved moved:
                 _lifetimes?.Repoint(moved, this);
                 break;
             case Repointed repointed:
                 _lifetimes?.Finish(repointed);
+                break;
+            case Audit audit:
+                _audits?.Answer(audit, this);
+                break;
+            case Owned owned:
+                _unsettled?.Settle(owned.Stay, isOwned: true);
                 break;
             case Prepared or Restored or Live:
                 Pass(_outgoing, message);
@@ -212,7 +263,13 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
 
     private void Begin(Prepare request)
     {
-        Channel<Message> messages = Channel.CreateUnbounded<Message>();
+        Channel<Message> messages = Channel.CreateBounded<Message>(MostWaiting);
+        if (_refusesNew)
+        {
+            _ = SendAsync(new Refused(request.Move, new Refusal(RefusalReason.Refused, "the daemon is being stopped")), default).AsTask();
+            return;
+        }
+
         if (_incoming.Count >= MostIncoming || !_incoming.TryAdd(request.Move, messages))
         {
             var full = new Refusal(RefusalReason.Limit, "too many connections come at once, or two moves have one number");
@@ -225,7 +282,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             using var side = new KernelTarget(_node, _taker, _lifetimes, _anchors(request));
             try
             {
-                await new TargetMove(this, messages.Reader, _times).RunAsync(request, side, CancellationToken.None);
+                await new TargetMove(this, messages.Reader, _times, _unsettled).RunAsync(request, side, CancellationToken.None);
             }
             finally
             {

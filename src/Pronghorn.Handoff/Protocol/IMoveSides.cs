@@ -17,9 +17,16 @@ public interface IOriginSide
     /// <summary>The socket goes on as if nothing had been; what was held is given to it.</summary>
     void GiveBack();
 
-    /// <summary>The peer's segments go to the new owner, those held first; the socket is closed without a packet.</summary>
+    /// <summary>The peer's segments go to the new owner, those held first; the socket stays silent until one of the others.</summary>
     /// <param name="target">The end that the connection has at its new owner.</param>
-    void LetGo(TcpEnd target);
+    Refusal LetGo(TcpEnd target);
+
+    /// <summary>The socket is closed without a packet.</summary>
+    /// <param name="target">The end that the connection has at its new owner.</param>
+    void Finish(TcpEnd target);
+
+    /// <summary>The end that the connection has here.</summary>
+    TcpEnd Local { get; }
 }
 
 /// <summary>What the target of a move does; the kernel's side of it.</summary>

@@ -1,23 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Immutable;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Tcp;
 
 namespace Pronghorn.Handoff.Protocol;
 
-/// <summary>What daemons say to each other. Each message is about one move, which its origin has numbered at random.</summary>
-/// <param name="Move">Number of the move.</param>
+/// <summary>
+/// What daemons say to each other. Most messages are about one move, which its origin has numbered at random; the others are about
+/// what became of connections that have moved.
+/// </summary>
+/// <param name="Move">Number of the move; 0 where it is about none.</param>
 public abstract record Message(ulong Move);
 
 /// <summary>Origin to target: may this connection come? Nothing has happened to it yet.</summary>
 /// <param name="Move">Number of the move.</param>
-/// <param name="Epoch">How often the connection has moved, this move included: 1 or more.</param>
+/// <param name="Stay">The stay that begins with the move.</param>
 /// <param name="IsIpv6">Whether its socket is of AF_INET6.</param>
 /// <param name="Known">The end that the peer knows.</param>
 /// <param name="Remote">The peer.</param>
 /// <param name="Listener">The listener at the target whose worker is to have it.</param>
 /// <param name="Worker">Index of that worker, where several have listeners of one address and port.</param>
-public sealed record Prepare(ulong Move, uint Epoch, bool IsIpv6, TcpEnd Known, TcpEnd Remote, TcpEnd Listener, uint Worker)
+public sealed record Prepare(ulong Move, Stay Stay, bool IsIpv6, TcpEnd Known, TcpEnd Remote, TcpEnd Listener, uint Worker)
     : Message(Move);
 
 /// <summary>Target to origin: it may come.</summary>
@@ -47,21 +52,45 @@ public sealed record Live(ulong Move) : Message(Move);
 /// <param name="Refusal">Why.</param>
 public sealed record Refused(ulong Move, Refusal Refusal) : Message(Move);
 
-/// <summary>Owner to anchor: the connection has ended here; its entry may become a tombstone.</summary>
-/// <param name="Move">Number of the move that brought it here.</param>
-/// <param name="Epoch">Its epoch.</param>
-/// <param name="Known">The end that the peer knows.</param>
+/// <summary>Owner to anchor: the connection is not here any more; its entry may become a tombstone.</summary>
+/// <param name="Stay">Its stay here.</param>
+/// <param name="Known">The end that the asker, or the peer, knows.</param>
 /// <param name="Remote">The peer.</param>
-public sealed record Ended(ulong Move, uint Epoch, TcpEnd Known, TcpEnd Remote) : Message(Move);
+/// <param name="HasNeverLived">
+/// It was restored here and never went on, because the daemon ended: nothing was sent to the peer, and whoever gave it may take it back.
+/// </param>
+public sealed record Ended(Stay Stay, TcpEnd Known, TcpEnd Remote, bool HasNeverLived = false) : Message(0);
 
 /// <summary>Owner to anchor: the connection has moved on; the peer's packets are to go to its new owner, not by way of this one.</summary>
-/// <param name="Move">Number of the move that took it on.</param>
-/// <param name="Epoch">Its epoch.</param>
+/// <param name="Stay">Its stay with the new one.</param>
 /// <param name="Known">The end that the peer knows.</param>
 /// <param name="Remote">The peer.</param>
 /// <param name="Target">The end that it has at the new one.</param>
-public sealed record Moved(ulong Move, uint Epoch, TcpEnd Known, TcpEnd Remote, TcpEnd Target) : Message(Move);
+public sealed record Moved(Stay Stay, TcpEnd Known, TcpEnd Remote, TcpEnd Target) : Message(0);
 
 /// <summary>Anchor to owner: nothing more goes by way of you, but for what is under way.</summary>
-/// <param name="Move">Number of the move that took the connection on.</param>
-public sealed record Repointed(ulong Move) : Message(Move);
+/// <param name="Stay">The stay that <see cref="Moved"/> told of.</param>
+public sealed record Repointed(Stay Stay) : Message(0);
+
+/// <summary>
+/// Anchor to owner, over each new stream and from time to time: these I gave you. What is not so is answered by <see cref="Ended"/> or
+/// <see cref="Moved"/>, so no word of either need arrive.
+/// </summary>
+/// <param name="Items">The connections, at most <see cref="MostItems"/>.</param>
+public sealed record Audit(ImmutableArray<AuditItem> Items) : Message(0)
+{
+    /// <summary>Most connections of one message.</summary>
+    public const int MostItems = 512;
+}
+
+/// <summary>A connection of an <see cref="Audit"/>.</summary>
+/// <param name="Stay">Its stay with the owner.</param>
+/// <param name="Known">The end that the asker had.</param>
+/// <param name="Remote">The peer.</param>
+/// <param name="Target">The end that it has at the owner.</param>
+/// <param name="IsUnsettled">The owner has not said yet that it works there, and the asker waits for that.</param>
+public readonly record struct AuditItem(Stay Stay, TcpEnd Known, TcpEnd Remote, TcpEnd Target, bool IsUnsettled);
+
+/// <summary>Owner to the node that gave: the connection works here.</summary>
+/// <param name="Stay">Its stay here.</param>
+public sealed record Owned(Stay Stay) : Message(0);

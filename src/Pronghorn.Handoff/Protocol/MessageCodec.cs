@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Buffers;
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Tcp;
 using static Pronghorn.Handoff.Image.ImageWriter;
 
@@ -36,6 +38,8 @@ public static class MessageCodec
         Ended = 8,
         Moved = 9,
         Repointed = 10,
+        Audit = 11,
+        Owned = 12,
     }
 
     /// <summary>Writes a message with its length.</summary>
@@ -60,7 +64,7 @@ public static class MessageCodec
         Message message = kind switch
         {
             Kind.Prepare => new Prepare(
-                move, reader.Word("epoch"), reader.Octet("family") != 0, reader.End("known end"), reader.End("remote end"),
+                move, ReadStay(ref reader), reader.Octet("family") != 0, reader.End("known end"), reader.End("remote end"),
                 reader.End("listener"), reader.Word("worker")),
             Kind.Prepared => new Prepared(move),
             Kind.Transfer => new Transfer(move, reader.Bytes("image", MaximumLength)),
@@ -68,10 +72,12 @@ public static class MessageCodec
             Kind.Commit => new Commit(move),
             Kind.Live => new Live(move),
             Kind.Refused => ReadRefused(move, ref reader),
-            Kind.Ended => new Ended(move, reader.Word("epoch"), reader.End("known end"), reader.End("remote end")),
-            Kind.Moved => new Moved(
-                move, reader.Word("epoch"), reader.End("known end"), reader.End("remote end"), reader.End("new end")),
-            Kind.Repointed => new Repointed(move),
+            Kind.Ended => new Ended(
+                ReadStay(ref reader), reader.End("known end"), reader.End("remote end"), reader.Octet("whether it never lived") != 0),
+            Kind.Moved => new Moved(ReadStay(ref reader), reader.End("known end"), reader.End("remote end"), reader.End("new end")),
+            Kind.Repointed => new Repointed(ReadStay(ref reader)),
+            Kind.Audit => ReadAudit(ref reader),
+            Kind.Owned => new Owned(ReadStay(ref reader)),
             _ => throw new ImageFormatException(
                 string.Create(CultureInfo.InvariantCulture, $"a message of kind {(int)kind} is not known here")),
         };
@@ -91,6 +97,8 @@ public static class MessageCodec
         Ended => Kind.Ended,
         Moved => Kind.Moved,
         Repointed => Kind.Repointed,
+        Audit => Kind.Audit,
+        Owned => Kind.Owned,
         _ => throw new ArgumentException($"{message.GetType().Name} has no number", nameof(message)),
     };
 
@@ -99,7 +107,7 @@ public static class MessageCodec
         switch (message)
         {
             case Prepare prepare:
-                Word(body, prepare.Epoch);
+                WriteStay(body, prepare.Stay);
                 Octet(body, prepare.IsIpv6 ? (byte)1 : (byte)0);
                 End(body, prepare.Known);
                 End(body, prepare.Remote);
@@ -119,17 +127,68 @@ public static class MessageCodec
                 Bytes(body, text.AsSpan(0, Math.Min(text.Length, LongestText)));
                 break;
             case Ended ended:
-                Word(body, ended.Epoch);
+                WriteStay(body, ended.Stay);
                 End(body, ended.Known);
                 End(body, ended.Remote);
+                Octet(body, ended.HasNeverLived ? (byte)1 : (byte)0);
                 break;
             case Moved moved:
-                Word(body, moved.Epoch);
+                WriteStay(body, moved.Stay);
                 End(body, moved.Known);
                 End(body, moved.Remote);
                 End(body, moved.Target);
                 break;
+            case Repointed repointed:
+                WriteStay(body, repointed.Stay);
+                break;
+            case Owned owned:
+                WriteStay(body, owned.Stay);
+                break;
+            case Audit audit:
+                WriteAudit(body, audit);
+                break;
         }
+    }
+
+    private static void WriteStay(ArrayBufferWriter<byte> body, Stay stay)
+    {
+        Long(body, stay.Connection);
+        Word(body, stay.Epoch);
+    }
+
+    private static Stay ReadStay(ref ImageReader reader) => new(reader.Long("number of the connection"), reader.Word("epoch"));
+
+    private static void WriteAudit(ArrayBufferWriter<byte> body, Audit audit)
+    {
+        Word(body, (uint)audit.Items.Length);
+        foreach (AuditItem item in audit.Items)
+        {
+            WriteStay(body, item.Stay);
+            End(body, item.Known);
+            End(body, item.Remote);
+            End(body, item.Target);
+            Octet(body, item.IsUnsettled ? (byte)1 : (byte)0);
+        }
+    }
+
+    private static Audit ReadAudit(ref ImageReader reader)
+    {
+        uint count = reader.Word("number of connections");
+        if (count > Audit.MostItems)
+        {
+            throw new ImageFormatException(string.Create(
+                CultureInfo.InvariantCulture, $"an audit of {count} connections; at most {Audit.MostItems} are allowed"));
+        }
+
+        ImmutableArray<AuditItem>.Builder items = ImmutableArray.CreateBuilder<AuditItem>((int)count);
+        for (uint i = 0; i < count; i++)
+        {
+            items.Add(new AuditItem(
+                ReadStay(ref reader), reader.End("known end"), reader.End("remote end"), reader.End("target"),
+                reader.Octet("whether it is unsettled") != 0));
+        }
+
+        return new Audit(items.MoveToImmutable());
     }
 
     private static Refused ReadRefused(ulong move, ref ImageReader reader)
@@ -137,7 +196,7 @@ public static class MessageCodec
         byte reason = reader.Octet("reason");
         uint error = reader.Word("error");
         string step = Encoding.UTF8.GetString(reader.Bytes("step", LongestText).Span);
-        RefusalReason known = reason is > 0 and <= (byte)RefusalReason.Limit ? (RefusalReason)reason : RefusalReason.Refused;
+        RefusalReason known = reason is > 0 and <= (byte)RefusalReason.Address ? (RefusalReason)reason : RefusalReason.Refused;
         return new Refused(move, new Refusal(known, step, (int)Math.Min(error, int.MaxValue)));
     }
 }

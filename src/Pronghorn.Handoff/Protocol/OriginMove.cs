@@ -20,10 +20,15 @@ public readonly record struct MoveOutcome(Refusal Refusal, TimeSpan Freeze, TcpE
 
 /// <summary>
 /// A move as its origin sees it: prepare, hold, snapshot, transfer, and when the target has restored it: redirect, commit. Until then
-/// any failure leaves the connection here, working; from then on it is the target's, whatever happens. The origin alone decides, so
-/// that there are never two owners: the target stays silent until it is told to go on.
+/// any failure leaves the connection here, working; from then on it is the target's. The origin alone decides, so that there are never
+/// two owners: the target stays silent until it is told to go on. The origin's socket is kept, silent, until the target has said that
+/// the connection works there: should the target's daemon end just then, it says so when it is back, and the connection goes on here.
 /// </summary>
-public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> answers, MoveTimes times)
+/// <param name="sender">To the target.</param>
+/// <param name="answers">What the target says of this move.</param>
+/// <param name="times">How long to wait.</param>
+/// <param name="unsettled">Moves whose target went away at the decision; null: what is decided is not asked for again.</param>
+public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> answers, MoveTimes times, Unsettled? unsettled = null)
 {
     /// <summary>Makes the move.</summary>
     /// <param name="request">What the target is asked first.</param>
@@ -36,7 +41,7 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(side);
         ArgumentNullException.ThrowIfNull(complete);
-        (Prepared? prepared, Refusal refusal) = await AskAsync<Prepared>(request, times.Answer, cancellation);
+        (Prepared? prepared, Refusal refusal, _) = await AskAsync<Prepared>(request, times.Answer, cancellation);
         if (prepared is null)
         {
             return GiveUp(request.Move, refusal, default);
@@ -58,7 +63,7 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
 
         var bytes = new ArrayBufferWriter<byte>(image.SendQueue.Length + image.ReceiveQueue.Length + 512);
         ImageCodec.Write(complete(image), bytes);
-        (Restored? restored, refusal) = await AskAsync<Restored>(
+        (Restored? restored, refusal, _) = await AskAsync<Restored>(
             new Transfer(request.Move, bytes.WrittenMemory), times.Freeze, cancellation);
         if (restored is null)
         {
@@ -66,10 +71,35 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
             return GiveUp(request.Move, refusal, Stopwatch.GetElapsedTime(began));
         }
 
-        side.LetGo(restored.Local);
+        refusal = side.LetGo(restored.Local);
         TimeSpan freeze = Stopwatch.GetElapsedTime(began);
-        (Live? live, _) = await AskAsync<Live>(new Commit(request.Move), times.Answer, CancellationToken.None);
-        return new MoveOutcome(Refusal.None, freeze, restored.Local, live is not null);
+        if (!refusal.IsNone)
+        {
+            side.GiveBack();
+            return GiveUp(request.Move, refusal, freeze);
+        }
+
+        return await FinishAsync(request, side, restored.Local, freeze);
+    }
+
+    private async Task<MoveOutcome> FinishAsync(Prepare request, IOriginSide side, TcpEnd target, TimeSpan freeze)
+    {
+        (Live? live, Refusal refusal, bool isRefused) = await AskAsync<Live>(new Commit(request.Move), times.Answer, CancellationToken.None);
+        bool? isOwned = live is not null ? true : isRefused ? false : null;
+        if (isOwned is null && unsettled is not null)
+        {
+            var item = new AuditItem(request.Stay, side.Local, request.Remote, target, IsUnsettled: true);
+            isOwned = await unsettled.WaitForOwnerAsync(item, times.Settle);
+        }
+
+        if (isOwned is false)
+        {
+            side.GiveBack();
+            return new MoveOutcome(refusal, freeze, default, IsLive: false);
+        }
+
+        side.Finish(target);
+        return new MoveOutcome(Refusal.None, freeze, target, isOwned is true);
     }
 
     private MoveOutcome GiveUp(ulong move, Refusal refusal, TimeSpan freeze)
@@ -79,7 +109,7 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
         return new MoveOutcome(refusal, freeze, default, IsLive: false);
     }
 
-    private async Task<(T? Answer, Refusal Refusal)> AskAsync<T>(Message question, TimeSpan time, CancellationToken cancellation)
+    private async Task<(T? Answer, Refusal Refusal, bool IsRefused)> AskAsync<T>(Message question, TimeSpan time, CancellationToken cancellation)
         where T : Message
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -93,9 +123,9 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
                 switch (await answers.ReadAsync(limit.Token))
                 {
                     case T answer:
-                        return (answer, Refusal.None);
+                        return (answer, Refusal.None, false);
                     case Refused refused:
-                        return (null, refused.Refusal);
+                        return (null, refused.Refusal, true);
                     default:
                         // Late, of a step that is past.
                         break;
@@ -104,12 +134,12 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
         }
         catch (OperationCanceledException)
         {
-            return (null, new Refusal(
-                RefusalReason.Peer, cancellation.IsCancellationRequested ? "the move was given up" : $"no answer to {typeof(T).Name}"));
+            string what = cancellation.IsCancellationRequested ? "the move was given up" : $"{typeof(T).Name} did not come in time";
+            return (null, new Refusal(RefusalReason.Peer, what), false);
         }
         catch (ChannelClosedException)
         {
-            return (null, new Refusal(RefusalReason.Peer, "the connection to the other daemon has ended"));
+            return (null, new Refusal(RefusalReason.Peer, "the connection to the other daemon has ended"), false);
         }
     }
 }
@@ -120,6 +150,12 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
 /// <param name="Lease">How long a target keeps what it has prepared or restored without hearing of it: longer than both.</param>
 public sealed record MoveTimes(TimeSpan Answer, TimeSpan Freeze, TimeSpan Lease)
 {
+    /// <summary>How long an origin that has decided waits for a target that went away: longer than its daemon needs to be back.</summary>
+    public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a target keeps what it restored when the origin went away before it decided.</summary>
+    public TimeSpan Doubt { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>2 s, 500 ms and 5 s.</summary>
     public static MoveTimes Default { get; } = new(TimeSpan.FromSeconds(2), TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(5));
 }

@@ -5,14 +5,20 @@ using System.Threading.Channels;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Tcp;
 
 namespace Pronghorn.Handoff.Protocol;
 
 /// <summary>
-/// A move as its target sees it. What it has prepared or restored it keeps for the time of a lease; only a commit makes it the owner.
+/// A move as its target sees it. What it has prepared it keeps for the time of a lease; only a commit makes it the owner. What it has
+/// restored it keeps longer when the origin goes away, which may have decided.
 /// </summary>
-public sealed class TargetMove(IMessageSender sender, ChannelReader<Message> messages, MoveTimes times)
+/// <param name="sender">To the origin.</param>
+/// <param name="messages">What the origin says of this move.</param>
+/// <param name="times">How long to wait.</param>
+/// <param name="unsettled">Moves whose origin went away before the decision was heard; null: they are given up.</param>
+public sealed class TargetMove(IMessageSender sender, ChannelReader<Message> messages, MoveTimes times, Unsettled? unsettled = null)
 {
     /// <summary>Answers one move to its end.</summary>
     /// <returns>None, or why the connection did not come.</returns>
@@ -30,7 +36,7 @@ public sealed class TargetMove(IMessageSender sender, ChannelReader<Message> mes
         try
         {
             await sender.SendAsync(new Prepared(request.Move), cancellation);
-            if (await NextAsync<Transfer>(cancellation) is not { } transfer)
+            if ((await NextAsync(cancellation)).Message is not Transfer transfer)
             {
                 return new Refusal(RefusalReason.Peer, "the origin gave up before it sent the connection");
             }
@@ -42,7 +48,7 @@ public sealed class TargetMove(IMessageSender sender, ChannelReader<Message> mes
             }
 
             await sender.SendAsync(new Restored(request.Move, local), cancellation);
-            if (await NextAsync<Commit>(cancellation) is null)
+            if (!await IsCommittedAsync(request.Stay, cancellation))
             {
                 return new Refusal(RefusalReason.Peer, "the origin kept the connection");
             }
@@ -85,19 +91,24 @@ public sealed class TargetMove(IMessageSender sender, ChannelReader<Message> mes
         return refusal;
     }
 
-    /// <summary>The next message, if it is of a type; null when it is a refusal, another, or none comes in the time of the lease.</summary>
-    private async Task<T?> NextAsync<T>(CancellationToken cancellation)
-        where T : Message
+    private async Task<bool> IsCommittedAsync(Stay stay, CancellationToken cancellation)
+    {
+        (Message? message, bool isHeard) = await NextAsync(cancellation);
+        return message is Commit || (!isHeard && unsettled is not null && await unsettled.WaitForCommitAsync(stay, times.Doubt));
+    }
+
+    /// <summary>The next message. Null, and not heard, when none comes in the time of the lease, or the origin has gone.</summary>
+    private async Task<(Message? Message, bool IsHeard)> NextAsync(CancellationToken cancellation)
     {
         using var lease = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         lease.CancelAfter(times.Lease);
         try
         {
-            return await messages.ReadAsync(lease.Token) as T;
+            return (await messages.ReadAsync(lease.Token), true);
         }
         catch (Exception ended) when (ended is OperationCanceledException or ChannelClosedException)
         {
-            return null;
+            return (null, false);
         }
     }
 }

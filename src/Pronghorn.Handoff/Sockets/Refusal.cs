@@ -48,6 +48,9 @@ public enum RefusalReason : byte
 
     /// <summary>A limit of the configuration was reached.</summary>
     Limit,
+
+    /// <summary>The peer knows it under an address that is not one of this node's in the configuration: nobody could send it back.</summary>
+    Address,
 }
 
 /// <summary>Why a connection does not move, and in which step.</summary>

@@ -32,7 +32,7 @@ internal struct MapAddress
 
 /// <summary>struct handoff_connection.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal struct ConnectionKey
+internal struct ConnectionKey : IEquatable<ConnectionKey>
 {
     internal MapAddress Remote;
     internal MapAddress Local;
@@ -46,6 +46,24 @@ internal struct ConnectionKey
         RemotePort = BinaryPrimitives.ReverseEndianness(remote.Port),
         LocalPort = BinaryPrimitives.ReverseEndianness(local.Port),
     };
+
+    /// <inheritdoc/>
+    public readonly bool Equals(ConnectionKey other) => RemotePort == other.RemotePort && LocalPort == other.LocalPort
+        && ((ReadOnlySpan<byte>)Remote).SequenceEqual(other.Remote) && ((ReadOnlySpan<byte>)Local).SequenceEqual(other.Local);
+
+    /// <inheritdoc/>
+    public override readonly bool Equals(object? other) => other is ConnectionKey key && Equals(key);
+
+    /// <inheritdoc/>
+    public override readonly int GetHashCode()
+    {
+        var hash = new HashCode();
+        hash.AddBytes(Remote);
+        hash.AddBytes(Local);
+        hash.Add(RemotePort);
+        hash.Add(LocalPort);
+        return hash.ToHashCode();
+    }
 
     internal readonly TcpEnd LocalEnd => new(Local.ToAddress(), BinaryPrimitives.ReverseEndianness(LocalPort));
 
@@ -61,7 +79,7 @@ public enum SteeringMode : uint
     /// <summary>Packets of the peer go to the new owner.</summary>
     Redirect = 2,
 
-    /// <summary>The connection has ended at the new owner.</summary>
+    /// <summary>The connection has ended at the new owner, whose TIME-WAIT still answers; a SYN begins another one, here.</summary>
     Tombstone = 3,
 }
 
@@ -71,27 +89,37 @@ internal struct InboundEntry
 {
     internal SteeringMode Mode;
     internal uint Epoch;
+    internal ulong Connection;
     internal MapAddress Target;
     internal ushort TargetPort;
-    internal ushort Seen;
+    internal ushort Reserved;
     internal uint Interface;
     internal ulong LastSeen;
     internal ulong Packets;
     internal ulong Bytes;
 
+    internal readonly Stay Stay => new(Connection, Epoch);
+
     internal readonly TcpEnd TargetEnd => new(Target.ToAddress(), BinaryPrimitives.ReverseEndianness(TargetPort));
+
+    internal readonly GivenEntry At(ConnectionKey key) => new(Mode, key.LocalEnd, key.RemoteEnd, TargetEnd, (int)Interface, Stay);
 }
 
 /// <summary>struct handoff_outbound.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct OutboundEntry
 {
+    internal ulong Connection;
     internal MapAddress Source;
     internal ushort SourcePort;
-    internal ushort Reserved;
+    internal ushort IsLive;
     internal uint Epoch;
     internal ulong Packets;
     internal ulong Bytes;
+
+    internal readonly TakenEntry At(ConnectionKey key) => new(
+        key.LocalEnd, key.RemoteEnd, new TcpEnd(Source.ToAddress(), BinaryPrimitives.ReverseEndianness(SourcePort)),
+        new Stay(Connection, Epoch), IsLive != 0 || Packets > 0);
 }
 
 /// <summary>enum handoff_counter: packets, since the programs were loaded first.</summary>
@@ -115,10 +143,7 @@ public enum SteeringCounter
     /// <summary>Dropped: its hop limit is used up.</summary>
     DropHopLimit,
 
-    /// <summary>Dropped: late for a connection that has ended.</summary>
-    DropTombstone,
-
-    /// <summary>Dropped: this node's own, for a connection that it gave away.</summary>
+    /// <summary>Dropped: this node's own, for a connection that it gave away, or a reset for one that does not go on here yet.</summary>
     DropOwn,
 
     /// <summary>Dropped: to be held, and no daemon is there to hold it.</summary>

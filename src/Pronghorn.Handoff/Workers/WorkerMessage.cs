@@ -28,6 +28,9 @@ public enum WorkerMessageKind
 
     /// <summary>Daemon: the descriptor is a connection that has come.</summary>
     Connection = 6,
+
+    /// <summary>Worker: the descriptor is a connection that was being moved when the daemon before this one ended.</summary>
+    Recover = 7,
 }
 
 /// <summary>
@@ -78,7 +81,7 @@ public sealed record WorkerMessage(WorkerMessageKind Kind)
         uint kind = BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]);
         uint consumed = BinaryPrimitives.ReadUInt32BigEndian(bytes[40..]);
         uint tag = BinaryPrimitives.ReadUInt32BigEndian(bytes[44..]);
-        if (kind is < (uint)WorkerMessageKind.Hello or > (uint)WorkerMessageKind.Connection
+        if (kind is < (uint)WorkerMessageKind.Hello or > (uint)WorkerMessageKind.Recover
             || consumed > MaximumContent || tag > MaximumContent || HeaderLength + consumed + tag != bytes.Length)
         {
             throw new ImageFormatException(string.Create(

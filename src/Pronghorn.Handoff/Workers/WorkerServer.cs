@@ -35,9 +35,13 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     private const UnixFileMode SocketMode =
         UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 
+    // Of one worker at once: what it may have the daemon hold and read into memory is bounded by it.
+    private const int MostHandoffs = 256;
+
     private static readonly string[] s_services = ["vlb", "las"];
 
     private readonly WorkerHandoff _handoff;
+    private readonly Func<int, Refusal>? _recover;
     private readonly int _mostSessions;
     private readonly List<(Socket Socket, string Path)> _listeners = [];
     private readonly List<WorkerSession> _sessions = [];
@@ -51,11 +55,13 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     /// <param name="folder">Where; made if it is missing.</param>
     /// <param name="workers">How many workers there are, of each kind of service.</param>
     /// <param name="handoff">Moves connections.</param>
+    /// <param name="recover">Ends a move in which a former daemon was ended; null: there is none.</param>
     /// <exception cref="IOException">The folder or a socket cannot be made.</exception>
-    public WorkerServer(string folder, int workers, WorkerHandoff handoff)
+    public WorkerServer(string folder, int workers, WorkerHandoff handoff, Func<int, Refusal>? recover = null)
     {
         ArgumentNullException.ThrowIfNull(handoff);
         _handoff = handoff;
+        _recover = recover;
         _mostSessions = 16 + (workers * s_services.Length * 4);
         Directory.CreateDirectory(folder, FolderMode);
         foreach (string service in s_services)
@@ -84,6 +90,9 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{service}-{worker}.sock"));
 
     /// <inheritdoc/>
+    public int LargestContent => WorkerMessage.MaximumContent;
+
+    /// <inheritdoc/>
     public bool Serves(TcpEnd listener, uint worker) => Find(listener, worker) is { } session && session.CanTake;
 
     /// <inheritdoc/>
@@ -97,16 +106,13 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
             Consumed = image.Consumed,
             Tag = image.Tag,
         };
-        bool isTooLong = image.Consumed.Length + image.Tag.Length > WorkerMessage.MaximumContent;
-        if (isTooLong || Find(listener, worker) is not { } session || !session.TryDeliver(message, fd))
+        if (Find(listener, worker) is not { } session || !session.TryDeliver(message, fd))
         {
-            Interlocked.Increment(ref _undelivered);
-
             // Nobody will ever answer: a reset tells the peer at once.
+            CountUndelivered(1);
             _ = TcpSocket.Disconnect(fd);
+            _ = Libc.Close(fd);
         }
-
-        _ = Libc.Close(fd);
     }
 
     /// <inheritdoc/>
@@ -172,7 +178,13 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
                 wait[i] = new PollDescriptor { Descriptor = fd, Events = PollIn };
             }
 
-            if (Libc.Poll(wait, StopPollMilliseconds) <= 0)
+            int ready = Libc.Poll(wait, StopPollMilliseconds);
+            foreach (WorkerSession session in _sessions)
+            {
+                session.DeliverWaiting();
+            }
+
+            if (ready <= 0)
             {
                 continue;
             }
@@ -226,6 +238,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
             _registered.TryRemove(new KeyValuePair<(TcpEnd, uint), WorkerSession>(key, session));
         }
 
+        CountUndelivered(session.WaitingCount);
         session.Dispose();
     }
 
@@ -248,9 +261,17 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
             case WorkerMessageKind.Unregister:
                 Close(fd);
                 return session.TryAnswer(message, Unregister(session, message));
-            case WorkerMessageKind.Handoff when fd >= 0:
+            case WorkerMessageKind.Handoff when fd >= 0 && session.TryBeginHandoff(MostHandoffs):
                 _ = HandOffAsync(session, message, fd);
                 return true;
+            case WorkerMessageKind.Handoff when fd >= 0:
+                Close(fd);
+                return session.TryAnswer(
+                    message, new Refusal(RefusalReason.Limit, $"{MostHandoffs} connections of this worker are being moved already"));
+            case WorkerMessageKind.Recover when fd >= 0:
+                Refusal stays = _recover?.Invoke(fd) ?? new Refusal(RefusalReason.Refused, "no move is known");
+                Close(fd);
+                return session.TryAnswer(message, stays);
             default:
                 Close(fd);
                 return false;
@@ -303,9 +324,12 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         }
         finally
         {
+            session.EndHandoff();
             Close(fd);
         }
     }
+
+    private void CountUndelivered(int count) => Interlocked.Add(ref _undelivered, count);
 
     private static void Close(int fd)
     {

@@ -19,7 +19,9 @@ internal sealed class WorkerSession(Socket control) : IDisposable
     private const int LongestReason = 512;
 
     private readonly Lock _lock = new();
+    private readonly Queue<(byte[] Bytes, int Fd)> _waiting = new();
     private int _delivery = -1;
+    private int _handoffs;
     private bool _isDisposed;
 
     /// <summary>The socket that is to be read.</summary>
@@ -47,7 +49,7 @@ internal sealed class WorkerSession(Socket control) : IDisposable
             lock (_lock)
             {
                 Span<PollDescriptor> wait = [new PollDescriptor { Descriptor = _delivery, Events = PollOut }];
-                return _delivery >= 0 && Libc.Poll(wait, 0) == 1 && wait[0].Returned == PollOut;
+                return _delivery >= 0 && _waiting.Count == 0 && Libc.Poll(wait, 0) == 1 && wait[0].Returned == PollOut;
             }
         }
     }
@@ -98,15 +100,81 @@ internal sealed class WorkerSession(Socket control) : IDisposable
         return false;
     }
 
-    /// <summary>Gives the worker a connection. The descriptor stays the caller's.</summary>
+    /// <summary>Connections that wait until the worker reads.</summary>
+    internal int WaitingCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _waiting.Count;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Gives the worker a connection, and lets go of the descriptor. Where it does not read at the moment, the connection waits: more
+    /// were asked for at once than its socket takes, and there is no way back for them.
+    /// </summary>
+    /// <returns>False when the worker has gone: the descriptor is still the caller's.</returns>
     internal bool TryDeliver(WorkerMessage message, int fd)
     {
         byte[] bytes = message.ToBytes();
         lock (_lock)
         {
-            return _delivery >= 0 && DescriptorPassing.Send(_delivery, bytes, fd) == bytes.Length;
+            if (_delivery < 0)
+            {
+                return false;
+            }
+
+            if (_waiting.Count == 0)
+            {
+                long sent = DescriptorPassing.Send(_delivery, bytes, fd);
+                if (sent == bytes.Length)
+                {
+                    _ = Libc.Close(fd);
+                    return true;
+                }
+
+                if (sent is not -Errno.TryAgain and not -Errno.TooManyReferences)
+                {
+                    return false;
+                }
+            }
+
+            _waiting.Enqueue((bytes, fd));
+            return true;
         }
     }
+
+    /// <summary>Gives the worker what waits, as far as it reads.</summary>
+    internal void DeliverWaiting()
+    {
+        lock (_lock)
+        {
+            while (_delivery >= 0 && _waiting.TryPeek(out (byte[] Bytes, int Fd) next)
+                && DescriptorPassing.Send(_delivery, next.Bytes, next.Fd) == next.Bytes.Length)
+            {
+                _waiting.Dequeue();
+                _ = Libc.Close(next.Fd);
+            }
+        }
+    }
+
+    /// <summary>Begins to move a connection of the worker's. False when it has too many under way.</summary>
+    internal bool TryBeginHandoff(int most)
+    {
+        if (Interlocked.Increment(ref _handoffs) <= most)
+        {
+            return true;
+        }
+
+        EndHandoff();
+        return false;
+    }
+
+    /// <summary>A move has ended.</summary>
+    internal void EndHandoff() => Interlocked.Decrement(ref _handoffs);
 
     /// <summary>Answers. False when the worker does not read its answers.</summary>
     internal bool TryAnswer(WorkerMessage question, Refusal refusal)
@@ -142,6 +210,13 @@ internal sealed class WorkerSession(Socket control) : IDisposable
             {
                 _ = Libc.Close(_delivery);
                 _delivery = -1;
+            }
+
+            // Nobody will ever answer: a reset tells the peer at once.
+            while (_waiting.TryDequeue(out (byte[] Bytes, int Fd) left))
+            {
+                _ = TcpSocket.Disconnect(left.Fd);
+                _ = Libc.Close(left.Fd);
             }
         }
     }

@@ -72,4 +72,7 @@ public static class Errno
 
     /// <summary>ENOBUFS: no buffer space.</summary>
     public const int NoBuffers = 105;
+
+    /// <summary>ETOOMANYREFS: too many references; more descriptors are on their way over Unix sockets than a process may have.</summary>
+    public const int TooManyReferences = 109;
 }

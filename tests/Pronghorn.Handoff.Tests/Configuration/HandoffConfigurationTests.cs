@@ -30,6 +30,7 @@ public sealed class HandoffConfigurationTests
             peer = edge-2 10.0.0.3        # the port below
             port = 1951
             peer = edge-3 fd00::4 2000
+            peer = edge-4 10.0.0.5 fd00::5
             local_ip = 10.0.0.2, fd00::2
             interface = eth1
             socket_directory = /run/other
@@ -38,31 +39,32 @@ public sealed class HandoffConfigurationTests
             authority = /etc/tcpm/ca.pem
             held_megabytes = 64
             max_connections = 1000
+            peer_timeout = 60
             """);
 
         Assert.Equal(8, read.WorkerCount);
         Assert.Equal(
-            [
-                new HandoffPeer("edge-2", new TcpEnd(IpAddress.Parse("10.0.0.3"), 1951)),
-                new HandoffPeer("edge-3", new TcpEnd(IpAddress.Parse("fd00::4"), 2000)),
-            ],
-            read.Peers.AsEnumerable());
+            ["edge-2 10.0.0.3:1951 10.0.0.3", "edge-3 [fd00::4]:2000 fd00::4", "edge-4 10.0.0.5:1951 10.0.0.5 fd00::5"],
+            read.Peers.Select(static peer => $"{peer.Name} {peer.Daemon} {string.Join(' ', peer.Addresses)}"));
         Assert.Equal(2, read.LocalAddresses.Length);
-        Assert.Equal((1951, "eth1", "/run/other", 64, 1000), (
-            read.Port, read.Interface, read.SocketDirectory, read.HeldMegabytes, read.MaximumConnections));
+        Assert.Equal((1951, "eth1", "/run/other", 64, 1000, 60), (
+            read.Port, read.Interface, read.SocketDirectory, read.HeldMegabytes, read.MaximumConnections, read.PeerTimeout));
     }
 
     [Theory]
     [InlineData("svcWorkerNum = 0", "tcpm.conf:2: svcWorkerNum is \"0\"; it must be a whole number from 1 to 512")]
     [InlineData("svcWorkerNum = 513", "from 1 to 512")]
+    [InlineData("peer_timeout = 4", "from 5 to 3600")]
+    [InlineData("peer = edge-2 10.0.0.3 10.0.0.4 10.0.0.5", "is not \"NAME ADDRESS")]
+    [InlineData("peer = edge-2 10.0.0.3\npeer = edge-3 10.0.0.4 10.0.0.3", "edge-3 at 10.0.0.4:1950 is there twice")]
     [InlineData("port = 1023", "from 1024 to 65535")]
     [InlineData("port = 65536", "from 1024 to 65535")]
     [InlineData("port = x", "from 1024 to 65535")]
     [InlineData("local_ip = 10.0.0.3", "local_ip is in line 1 already")]
     [InlineData("prot = 1950", "there is no key \"prot\"")]
     [InlineData("just words", "is not \"key = value\"")]
-    [InlineData("peer = edge-2", "is not \"NAME ADDRESS [PORT]\"")]
-    [InlineData("peer = edge-2 nowhere", "is not \"NAME ADDRESS [PORT]\"")]
+    [InlineData("peer = edge-2", "is not \"NAME ADDRESS [SECOND-ADDRESS] [PORT]\"")]
+    [InlineData("peer = edge-2 nowhere", "is not \"NAME ADDRESS [SECOND-ADDRESS] [PORT]\"")]
     [InlineData("peer = me 10.0.0.2", "is this node itself")]
     [InlineData("peer = a 10.0.0.3\npeer = a 10.0.0.4", "tcpm.conf:3: peer a at 10.0.0.4:1950 is there twice")]
     [InlineData("certificate = /a", "belong together")]

@@ -69,7 +69,7 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
     }
 
     [Fact]
-    public async Task SamePortIsTakenThere_Moved_AnotherPortIsUsedAndThePeerSeesNothing()
+    public async Task SamePeerPortIsConnectedThere_Moved_AnotherPortIsUsedAndThePeerSeesNothing()
     {
         using Scene scene = Scene.Open(world, isIpv6: false);
         using Socket listener = scene.To.Listen(false, scene.Port);
@@ -96,7 +96,7 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
 
         Assert.Equal(RefusalReason.NoWorker, outcome.Refusal.Reason);
         await scene.AssertTalksAsync(scene.Server);
-        Assert.Equal((0, 0), scene.From.Layer.CountEntries());
+        Assert.Equal((0, 0), scene.From.Layer.Tables.CountEntries());
     }
 
     [Theory]
@@ -115,8 +115,8 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
         byte[] buffer = new byte[100];
         Assert.Equal(9, await scene.Server.ReceiveAsync(buffer).WaitAsync(TimeSpan.FromSeconds(10)));
         await scene.AssertTalksAsync(scene.Server);
-        Assert.Equal((0, 0), scene.From.Layer.CountEntries());
-        Assert.Equal((0, 0), scene.To.Layer.CountEntries());
+        Assert.Equal((0, 0), scene.From.Layer.Tables.CountEntries());
+        Assert.Equal((0, 0), scene.To.Layer.Tables.CountEntries());
     }
 
     /// <summary>A connection from the client to the first node, and what is needed to move it to the second.</summary>
@@ -191,7 +191,7 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
             TcpEnd local = From.End(_isIpv6, (ushort)Port);
             Assert.Equal(0, TcpSocket.GetRemote((int)Server.Handle, out TcpEnd remote));
             var request = new Prepare(
-                (ulong)Port, 1, _isIpv6, local, remote, To.End(_isIpv6, (ushort)Port), Worker: 0);
+                (ulong)Port, new Stay((ulong)Port, 1), _isIpv6, local, remote, To.End(_isIpv6, (ushort)Port), Worker: 0);
             Task<Refusal> target = Task.Run(async () =>
             {
                 var asked = (Prepare)await toTarget.Reader.ReadAsync();
@@ -213,6 +213,8 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
             return (moved, image);
         }
 
+        int IConnectionTaker.LargestContent => 1000;
+
         bool IConnectionTaker.Serves(TcpEnd listener, uint worker) => Serves;
 
         public void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image) => Assert.True(_taken.Writer.TryWrite((fd, image)));
@@ -228,7 +230,7 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
             Server.Dispose();
             foreach (HandoffWorld.Node node in _world.Nodes)
             {
-                node.Layer.Clear();
+                node.Layer.Tables.Clear();
             }
         }
 

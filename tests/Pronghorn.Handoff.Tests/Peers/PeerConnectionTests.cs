@@ -73,9 +73,9 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
 
         // All have ended: a while later nothing of them is left on either node.
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (from.Layer.CountEntries() != (0, 0) || to.Layer.CountEntries() != (0, 0))
+        while (from.Layer.Tables.CountEntries() != (0, 0) || to.Layer.Tables.CountEntries() != (0, 0))
         {
-            Assert.False(limit.IsCancellationRequested, $"left: {from.Layer.CountEntries()} and {to.Layer.CountEntries()}");
+            Assert.False(limit.IsCancellationRequested, $"left: {from.Layer.Tables.CountEntries()} and {to.Layer.Tables.CountEntries()}");
             await Task.Yield();
         }
 
@@ -184,6 +184,8 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
             daemons._running = Task.WhenAll(daemons.Near.RunAsync(default), daemons.Far.RunAsync(default));
             return daemons;
         }
+
+        public int LargestContent => 1000;
 
         public bool Serves(TcpEnd listener, uint worker) => true;
 

@@ -7,6 +7,7 @@ using System.Threading.Tasks;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 using Xunit;
@@ -26,7 +27,7 @@ public sealed class MoveProtocolTests
         Assert.True(outcome.Refusal.IsNone, outcome.Refusal.ToString());
         Assert.True(there.IsNone, there.ToString());
         Assert.True(outcome.IsLive);
-        Assert.Equal(["reserve", "hold", "take", "restore", "let go", "live"], world.Steps);
+        Assert.Equal(["reserve", "hold", "take", "restore", "let go", "live", "finish"], world.Steps);
     }
 
     [Theory]
@@ -72,6 +73,7 @@ public sealed class MoveProtocolTests
     [InlineData("hold")]
     [InlineData("take")]
     [InlineData("restore")]
+    [InlineData("let go")]
     public async Task StepIsRefused_OriginKeepsIt(string step)
     {
         (MoveOutcome outcome, _, World world) = await RunAsync(refused: step);
@@ -79,7 +81,7 @@ public sealed class MoveProtocolTests
         Assert.Equal(RefusalReason.Kernel, outcome.Refusal.Reason);
         Assert.Equal(step, outcome.Refusal.Step);
         Assert.True(world.OriginOwns && !world.TargetOwns && !world.TargetHasRemains);
-        Assert.Equal(step is "take" or "restore", world.Steps.Contains("give back"));
+        Assert.Equal(step is "take" or "restore" or "let go", world.Steps.Contains("give back"));
     }
 
     [Fact]
@@ -98,7 +100,7 @@ public sealed class MoveProtocolTests
         Channel<Message> answers = Channel.CreateUnbounded<Message>();
         answers.Writer.TryWrite(new Prepared(7));
         var request = new Prepare(
-            7, 1, false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, new TcpEnd(IpAddress.Parse("10.2.0.12"), 80), 0);
+            7, new Stay(9, 1), false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, new TcpEnd(IpAddress.Parse("10.2.0.12"), 80), 0);
         MoveOutcome outcome = await new OriginMove(new StuckSender(), answers.Reader, TimesFor(typeof(Transfer)))
             .RunAsync(request, world, static image => image, CancellationToken.None);
         Assert.Equal(RefusalReason.Peer, outcome.Refusal.Reason);
@@ -114,7 +116,7 @@ public sealed class MoveProtocolTests
         MoveTimes times = TimesFor(lost);
         var origin = new OriginMove(new Wire(toTarget, toOrigin, lost, ends), toOrigin.Reader, times);
         var request = new Prepare(
-            7, 1, false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, new TcpEnd(IpAddress.Parse("10.2.0.12"), 80), 100);
+            7, new Stay(9, 1), false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, new TcpEnd(IpAddress.Parse("10.2.0.12"), 80), 100);
         Task<Refusal> target = AnswerAsync(toTarget, toOrigin, lost, ends, world, times);
         MoveOutcome outcome = await origin.RunAsync(request, world, static image => image, CancellationToken.None);
         toTarget.Writer.TryComplete();
@@ -197,7 +199,11 @@ public sealed class MoveProtocolTests
             OriginOwns = true;
         }
 
-        public void LetGo(TcpEnd target) => Step("let go");
+        public TcpEnd Local => default;
+
+        public Refusal LetGo(TcpEnd target) => Step("let go");
+
+        public void Finish(TcpEnd target) => Step("finish");
 
         public Refusal TryReserve(Prepare request) => Step("reserve");
 

@@ -19,9 +19,9 @@ public sealed class SteeringRestartTests
         TcpEnd local = node.End(false, 80);
         TcpEnd peer = new(IpAddress.Parse("10.2.0.1"), 1000);
         TcpEnd owner = world.Nodes[1].End(false, 80);
-        Assert.Equal(0, node.Layer.Hold(local, peer, epoch: 1));
-        Assert.Equal(0, node.Layer.Hold(local, peer with { Port = 1001 }, epoch: 1));
-        Assert.Equal(0, node.Layer.Redirect(local, peer, owner, node.InterfaceIndex, epoch: 1));
+        Assert.Equal(0, node.Layer.Tables.Hold(local, peer, new Stay(1, 1)));
+        Assert.Equal(0, node.Layer.Tables.Hold(local, peer with { Port = 1001 }, new Stay(1, 1)));
+        Assert.Equal(0, node.Layer.Tables.Redirect(local, peer, owner, node.InterfaceIndex, new Stay(1, 1)));
 
         NamespaceThread.Run(node.Place, () =>
         {
@@ -29,8 +29,8 @@ public sealed class SteeringRestartTests
             using (tap)
             {
                 using SteeringLayer layer = SteeringLayer.Start(node.Folder, [node.InterfaceIndex], tap!);
-                Assert.Equal((1, 0), layer.CountEntries());
-                Assert.Equal(0, layer.Bury(local, peer, epoch: 1));
+                Assert.Equal((1, 0), layer.Tables.CountEntries());
+                Assert.Equal(0, layer.Tables.Bury(local, peer, new Stay(1, 1)));
             }
 
             return 0;

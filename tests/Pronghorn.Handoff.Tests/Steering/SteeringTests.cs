@@ -32,15 +32,15 @@ public sealed class SteeringTests(HandoffWorld world) : IClassFixture<HandoffWor
 
         TcpEnd local = a.End(isIpv6, port);
         Assert.Equal(0, TcpSocket.GetRemote((int)server.Handle, out TcpEnd remote));
-        Assert.Equal(0, a.Layer.Hold(local, remote, epoch: 1));
+        Assert.Equal(0, a.Layer.Tables.Hold(local, remote, new Stay(1, 1)));
         Assert.True(ConnectionCapture.TryTake((int)server.Handle, out ConnectionImage? image).IsNone);
         client.Send("during"u8);
         TcpEnd there = b.End(isIpv6, port);
         int fd = -1;
         Refusal made = NamespaceThread.Run(b.Place, () => ConnectionRestore.TryMake(image!, there, out fd));
         Assert.True(made.IsNone, made.ToString());
-        Assert.Equal(0, b.Layer.Translate(there, remote, local, epoch: 1));
-        Assert.Equal(0, a.Layer.Redirect(local, remote, there, a.InterfaceIndex, epoch: 1));
+        Assert.Equal(0, b.Layer.Tables.Translate(there, remote, local, new Stay(1, 1)));
+        Assert.Equal(0, a.Layer.Tables.Redirect(local, remote, there, a.InterfaceIndex, new Stay(1, 1)));
         a.Hold.Replay();
         Assert.Equal(0, ConnectionCapture.Discard((int)server.Handle));
         Assert.True(ConnectionRestore.GoLive(fd, image!).IsNone);
@@ -58,10 +58,10 @@ public sealed class SteeringTests(HandoffWorld world) : IClassFixture<HandoffWor
         Assert.Equal(0, await moved.ReceiveAsync(new byte[1]));
         moved.Close();
         Assert.Equal(0, await client.ReceiveAsync(new byte[1]));
-        a.Layer.Forget(local, remote);
-        b.Layer.ForgetTranslation(there, remote);
-        Assert.Equal((0, 0), a.Layer.CountEntries());
-        Assert.Equal((0, 0), b.Layer.CountEntries());
+        a.Layer.Tables.Forget(local, remote);
+        b.Layer.Tables.ForgetTranslation(there, remote);
+        Assert.Equal((0, 0), a.Layer.Tables.CountEntries());
+        Assert.Equal((0, 0), b.Layer.Tables.CountEntries());
         Assert.True(a.Layer.Read(SteeringCounter.Held) > 0);
         AssertNothingDropped(a);
         AssertNothingDropped(b);
@@ -77,12 +77,12 @@ public sealed class SteeringTests(HandoffWorld world) : IClassFixture<HandoffWor
         using Socket server = listener.Accept();
         TcpEnd local = a.End(false, port);
         Assert.Equal(0, TcpSocket.GetRemote((int)server.Handle, out TcpEnd remote));
-        Assert.Equal(0, a.Layer.Hold(local, remote, epoch: 1));
+        Assert.Equal(0, a.Layer.Tables.Hold(local, remote, new Stay(1, 1)));
         Assert.True(ConnectionCapture.TryTake((int)server.Handle, out _).IsNone);
         client.Send("during"u8);
 
         ConnectionCapture.GiveBack((int)server.Handle);
-        Assert.Equal(0, a.Layer.Forget(local, remote));
+        Assert.Equal(0, a.Layer.Tables.Forget(local, remote));
         a.Hold.Replay();
 
         Assert.Equal("during"u8.ToArray(), await ReceiveAsync(server, 6));
@@ -95,7 +95,7 @@ public sealed class SteeringTests(HandoffWorld world) : IClassFixture<HandoffWor
     {
         Assert.Equal(0, node.Hold.Dropped);
         foreach (SteeringCounter counter in (SteeringCounter[])[
-            SteeringCounter.DropMalformed, SteeringCounter.DropHopLimit, SteeringCounter.DropTombstone, SteeringCounter.DropNoHold])
+            SteeringCounter.DropMalformed, SteeringCounter.DropHopLimit, SteeringCounter.DropNoHold])
         {
             Assert.Equal(0u, node.Layer.Read(counter));
         }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+using Pronghorn.Handoff.Protocol;
+using Pronghorn.Handoff.Steering;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Handoff.Moves;
+
+/// <summary>
+/// Compares what two nodes think of the connections between them: over each new stream, and from time to time. So neither a word that
+/// was lost nor a daemon that was away for a while leaves an entry that nobody ends.
+/// </summary>
+/// <param name="node">This node.</param>
+/// <param name="lifetimes">Connections that it was given.</param>
+/// <param name="unsettled">Moves that wait for word of the other side.</param>
+public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unsettled)
+{
+    /// <summary>What this node gave to another: as many messages as it takes.</summary>
+    /// <param name="owner">The other's addresses.</param>
+    public IEnumerable<Audit> About(IReadOnlyCollection<IpAddress> owner)
+    {
+        ArgumentNullException.ThrowIfNull(owner);
+        SteeringTables tables = node.Layer.Tables;
+        List<AuditItem> items = [.. unsettled.Leaving.Where(item => owner.Contains(item.Target.Address))];
+        foreach (GivenEntry given in tables.ListGiven())
+        {
+            // A connection that only passed by here is its anchor's to ask for: who answers must know that nothing comes this way any more.
+            if (given.Mode == SteeringMode.Redirect && owner.Contains(given.Target.Address)
+                && !tables.FindTaken(given.Local, given.Remote, out _))
+            {
+                items.Add(new AuditItem(given.Stay, given.Local, given.Remote, given.Target, IsUnsettled: false));
+            }
+        }
+
+        return items.Chunk(Audit.MostItems).Select(static chunk => new Audit([.. chunk]));
+    }
+
+    /// <summary>Says what is otherwise here.</summary>
+    /// <param name="audit">What another node thinks that it gave to this one.</param>
+    /// <param name="asker">That node.</param>
+    public void Answer(Audit audit, IMessageSender asker)
+    {
+        ArgumentNullException.ThrowIfNull(audit);
+        ArgumentNullException.ThrowIfNull(asker);
+        foreach (AuditItem item in audit.Items)
+        {
+            if (AnswerTo(item) is { } answer)
+            {
+                _ = asker.SendAsync(answer, CancellationToken.None).AsTask();
+            }
+        }
+    }
+
+    /// <summary>A connection that this node gave is not at its owner any more, or never came to be there.</summary>
+    public void Take(Ended ended)
+    {
+        ArgumentNullException.ThrowIfNull(ended);
+        unsettled.Settle(ended.Stay, isOwned: !ended.HasNeverLived);
+        if (!ended.HasNeverLived)
+        {
+            lifetimes.Bury(ended);
+        }
+    }
+
+    private Message? AnswerTo(AuditItem item)
+    {
+        if (unsettled.Commit(item.Stay))
+        {
+            return new Owned(item.Stay);
+        }
+
+        switch (lifetimes.StateOf(item.Target, item.Remote, item.Stay))
+        {
+            case TakenState.Open:
+                return item.IsUnsettled ? new Owned(item.Stay) : null;
+            case TakenState.Ended:
+                return new Ended(item.Stay, item.Known, item.Remote);
+            case TakenState.NeverLived:
+                return new Ended(item.Stay, item.Known, item.Remote, item.IsUnsettled);
+        }
+
+        SteeringTables tables = node.Layer.Tables;
+        bool isGiven = tables.FindGiven(item.Target, item.Remote, out GivenEntry given);
+        if (isGiven && given.Stay.IsAfter(item.Stay))
+        {
+            return given.Mode == SteeringMode.Redirect ? new Moved(given.Stay, item.Known, item.Remote, given.Target) : null;
+        }
+
+        if (isGiven && given.Stay == item.Stay)
+        {
+            // It was coming back here when this daemon's predecessor ended.
+            return given.Mode == SteeringMode.Redirect ? new Ended(item.Stay, item.Known, item.Remote, item.IsUnsettled) : null;
+        }
+
+        bool isTaken = tables.FindTaken(item.Target, item.Remote, out TakenEntry taken);
+        return isTaken && taken.Stay == item.Stay ? null : new Ended(item.Stay, item.Known, item.Remote);
+    }
+}
