@@ -5,6 +5,8 @@
  * by the kernel in between, and checksums are changed by the helpers that know partial ones and many segments in one.
  */
 #include "common/handoff_packet.h"
+#include "common/handoff_errors.h"
+#include "common/handoff_size.h"
 
 /* Into the daemon's hands. The Ethernet source says where it came in, for it may go on there when the move is given up. */
 static __always_inline int hold(struct __sk_buff *context)
@@ -39,12 +41,17 @@ static __always_inline int go_on(struct __sk_buff *context)
 	return bpf_redirect(interface, BPF_F_INGRESS);
 }
 
-static __always_inline int redirect(struct __sk_buff *context, struct segment *segment, struct handoff_inbound *entry)
+static __always_inline int redirect(struct __sk_buff *context, struct segment *segment, struct handoff_inbound *entry,
+				    int is_returned)
 {
 	__u32 destination = sizeof(struct ethernet_header) + (segment->is_ipv6 ? offsetof(struct ipv6_header, destination)
 									       : offsetof(struct ipv4_header, destination));
 	struct handoff_inbound copy = *entry;
+	__u32 mtu = too_small_for(context, segment, copy.interface);
 
+	/* One that was held has lost its sender's Ethernet address; what is sent again is answered. */
+	if (mtu)
+		return is_returned ? drop(HANDOFF_COUNT_DROP_TOO_BIG) : refuse_too_big(context, segment, mtu);
 	entry->last_seen = bpf_ktime_get_ns();
 	__sync_fetch_and_add(&entry->packets, 1);
 	__sync_fetch_and_add(&entry->bytes, context->len);
@@ -67,8 +74,11 @@ int pronghorn_handoff_ingress(struct __sk_buff *context)
 	__u32 *tap = bpf_map_lookup_elem(&handoff_settings, &first);
 	int is_returned = tap && *tap == context->ifindex;
 
-	if (!parse_segment(context, &segment))
-		return is_returned ? TC_ACT_SHOT : VERDICT_PASS;
+	if (!parse_segment(context, &segment)) {
+		if (is_returned)
+			return TC_ACT_SHOT;
+		return may_be_error(context) ? redirect_error(context) : VERDICT_PASS;
+	}
 	__builtin_memcpy(key.remote, segment.source, sizeof(key.remote));
 	__builtin_memcpy(key.local, segment.destination, sizeof(key.local));
 	key.remote_port = segment.source_port;
@@ -85,9 +95,9 @@ int pronghorn_handoff_ingress(struct __sk_buff *context)
 			bpf_map_delete_elem(&handoff_inbound, &key);
 			return is_returned ? go_on(context) : VERDICT_PASS;
 		}
-		return redirect(context, &segment, entry);
+		return redirect(context, &segment, entry, is_returned);
 	default:
-		return redirect(context, &segment, entry);
+		return redirect(context, &segment, entry, is_returned);
 	}
 }
 
