@@ -62,8 +62,9 @@ public sealed class BridgedHosts : IDisposable
         string own = number.ToString(CultureInfo.InvariantCulture);
         near.Run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
         far.Run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
-        LabCommand.Run("ip", "link", "add", "narrow0", "mtu", limit, "netns", near.Name, "type", "veth", "peer", "name", "narrow0", "mtu", limit,
-            "netns", far.Name);
+        LabCommand.Run(
+            "ip", "link", "add", "narrow0", "mtu", limit, "netns", near.Name, "type", "veth",
+            "peer", "name", "narrow0", "mtu", limit, "netns", far.Name);
         LabCommand.Run("ip", "link", "add", "wide0", "netns", far.Name, "type", "veth", "peer", "name", Interface, "netns", host.Name);
         foreach (bool isIpv6 in (bool[])[false, true])
         {

@@ -198,8 +198,8 @@ public sealed class HandoffVerdictTests(VerdictNode node) : IClassFixture<Verdic
     private Connection Given(bool isIpv6)
     {
         (TcpEnd local, TcpEnd remote, TcpEnd target) = node.NewEnds(isIpv6);
-        return new Connection(
-            local, remote, target, new TestFrame { DestinationMac = NodeMac, Source = remote, Destination = local, Payload = [1, 2, 3, 4, 5] });
+        var frame = new TestFrame { DestinationMac = NodeMac, Source = remote, Destination = local, Payload = [1, 2, 3, 4, 5] };
+        return new Connection(local, remote, target, frame);
     }
 
     private static void AssertSame(TestFrame expected, TestFrame actual) => Assert.Equal(expected.Build(), actual.Build());

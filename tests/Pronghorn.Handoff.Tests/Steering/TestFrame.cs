@@ -128,7 +128,7 @@ internal sealed record TestFrame
             }
             : ReadIpv4(packet);
         int network = read.IsIpv6 ? 40 : 20 + read.OptionLength;
-        int total = read.IsIpv6 ? 40 + BinaryPrimitives.ReadUInt16BigEndian(packet[4..]) : BinaryPrimitives.ReadUInt16BigEndian(packet[2..]);
+        int total = BinaryPrimitives.ReadUInt16BigEndian(packet[(read.IsIpv6 ? 4 : 2)..]) + (read.IsIpv6 ? network : 0);
         ReadOnlySpan<byte> transport = packet[network..];
         if (isWhole)
         {

@@ -148,8 +148,9 @@ public sealed class VerdictNode : IDisposable
 
     private int MakeInterface(string name, int mtu)
     {
-        _place.Run(
-            "ip", "link", "add", name, "mtu", mtu.ToString(CultureInfo.InvariantCulture), "up", "type", "veth", "peer", "name", name + "-end");
-        return int.Parse(_place.Run("cat", $"/sys/class/net/{name}/ifindex"), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
+        string limit = mtu.ToString(CultureInfo.InvariantCulture);
+        _place.Run("ip", "link", "add", name, "mtu", limit, "up", "type", "veth", "peer", "name", name + "-end");
+        string index = _place.Run("cat", $"/sys/class/net/{name}/ifindex");
+        return int.Parse(index, NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
     }
 }
