@@ -43,6 +43,7 @@ public sealed class CdnLab : IAsyncDisposable
     private readonly List<NetworkNamespace> _places = [];
     private readonly List<ControlGroup> _groups = [];
     private readonly List<CdnEdge> _edges = [];
+    private readonly List<(Process Process, string Log)> _started = [];
     private ControlGroup? _others;
     private NetworkNamespace? _switch;
     private NetworkNamespace? _balancer;
@@ -355,7 +356,9 @@ public sealed class CdnLab : IAsyncDisposable
         ];
         var start = new ProcessStartInfo("/bin/sh", line);
         start.Environment["DOTNET_gcServer"] = "0";
-        return Process.Start(start)!;
+        Process process = Process.Start(start)!;
+        _started.Add((process, log + ".log"));
+        return process;
     }
 
     private string Configuration(CdnEdge edge) => string.Create(CultureInfo.InvariantCulture, $"""
@@ -403,7 +406,7 @@ public sealed class CdnLab : IAsyncDisposable
         return Task.Run(() => NamespaceThread.Run(Balancer, () => CdnEdge.AskServer(end)));
     }
 
-    private static async Task WaitUntilAsync(Func<Task<bool>> holds, CancellationToken cancellation)
+    private async Task WaitUntilAsync(Func<Task<bool>> holds, CancellationToken cancellation)
     {
         while (true)
         {
@@ -417,6 +420,11 @@ public sealed class CdnLab : IAsyncDisposable
             catch (Exception failure) when (failure is IOException or HttpRequestException)
             {
                 // Not there yet.
+            }
+
+            if (_started.Find(static one => one.Process.HasExited) is { Process: not null } ended)
+            {
+                throw new LabException($"a server ended at once. It said: {File.ReadAllText(Path.Combine(Folder, ended.Log)).Trim()}");
             }
 
             await Task.Delay(s_interval, cancellation);

@@ -32,7 +32,7 @@ internal static class CdnServerCommands
         };
         Option<int> workers = new("--workers") { Description = "Threads, as svcWorkerNum.", DefaultValueFactory = _ => 1 };
         Option<string?> lds = new("--lds") { Description = "Where the LDS answers; without, all contents are here." };
-        Option<Uri?> origin = new("--origin") { Description = "Where contents come from; without, they are generated." };
+        Option<string?> origin = new("--origin") { Description = "Where contents come from; without, they are generated." };
         Option<string?> sockets = new("--socket-directory") { Description = "Unix sockets of the handoff daemon." };
         Command command = new("las", "A server of content: files and streams over HTTP.")
         {
@@ -45,7 +45,7 @@ internal static class CdnServerCommands
             Way = result.GetValue(way),
             Workers = result.GetValue(workers),
             Lds = result.GetValue(lds) is { } end ? ReadEnd("--lds", end) : null,
-            Origin = result.GetValue(origin),
+            Origin = result.GetValue(origin) is { } where ? ReadUri(where) : null,
             SocketDirectory = result.GetValue(sockets),
         }));
         return command;
@@ -141,6 +141,10 @@ internal static class CdnServerCommands
     private static TcpEnd ReadEnd(string option, string text) => IPEndPoint.TryParse(text, out IPEndPoint? end) && end.Port != 0
         ? new TcpEnd(IpAddress.Parse(end.Address.ToString()), (ushort)end.Port)
         : throw new CommandException($"{option}: '{text}' is no address with a port, as 10.2.0.11:8000", ExitStatus.Usage);
+
+    private static Uri ReadUri(string text) => Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri.Scheme == Uri.UriSchemeHttp
+        ? uri
+        : throw new CommandException($"--origin: '{text}' is no address as http://10.2.0.3:8000", ExitStatus.Usage);
 
     private static int Serve(LasOptions options) => CdnCommand.Guard(async () =>
     {
