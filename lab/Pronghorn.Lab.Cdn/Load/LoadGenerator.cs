@@ -78,11 +78,12 @@ public sealed class LoadGenerator
                 using LoopDescriptor connection = await LoopDescriptor.ConnectAsync(loop, _options.Target);
                 byte[] head = new byte[HttpRequest.MaximumLength];
                 string node = "";
+                int file = random.Next(_options.Files);
                 for (int i = 0; i < _options.Requests && Stopwatch.GetTimestamp() < _end; i++)
                 {
                     string former = node;
-                    string name = FormattableString.Invariant($"file-{random.Next(_options.Files)}");
-                    node = await AskAsync(connection, name, head);
+                    file = random.Next(100) < _options.SwitchPercent ? random.Next(_options.Files) : file;
+                    node = await AskAsync(connection, FormattableString.Invariant($"file-{file}"), head);
                     if (IsCounted)
                     {
                         _moves += former.Length > 0 && former != node ? 1 : 0;

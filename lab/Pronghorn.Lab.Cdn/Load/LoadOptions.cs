@@ -21,6 +21,9 @@ public sealed record LoadOptions
     /// <summary>Bytes of each.</summary>
     public long Size { get; init; } = 4 << 20;
 
+    /// <summary>Of 100 requests on a connection, how many are for another file than the one before.</summary>
+    public int SwitchPercent { get; init; } = 100;
+
     /// <summary>Seconds before what is counted begins.</summary>
     public double WarmUp { get; init; } = 0.5;
 

@@ -135,6 +135,7 @@ public sealed class CdnLab : IAsyncDisposable
         }
 
         ControlGroup.Remove(name + "-others");
+        ControlGroup.Remove(name + "-node");
         for (int edge = 1; edge <= 16; edge++)
         {
             ControlGroup.Remove(EdgeName(name, edge));
@@ -143,6 +144,11 @@ public sealed class CdnLab : IAsyncDisposable
         if (Directory.Exists(FolderOf(name)))
         {
             Directory.Delete(FolderOf(name), recursive: true);
+        }
+
+        if (Directory.Exists(RootFolder) && !Directory.EnumerateFileSystemEntries(RootFolder).Any())
+        {
+            Directory.Delete(RootFolder);
         }
     }
 
@@ -162,14 +168,13 @@ public sealed class CdnLab : IAsyncDisposable
         return Process.Start(start)!;
     }
 
-    /// <summary>Bytes that the edges have sent to each other, and the client's daemons and servers among them, since they were made.</summary>
-    /// <remarks>
-    /// What all edges have sent onto the bridge, less what went from it to the balancer; and the other way round. Both are counted at the
-    /// bridge's ports, headers included, a segment of many packets as one.
-    /// </remarks>
+    /// <summary>
+    /// Bytes at the bridge's ports, headers included, a segment of many packets as one. What edges sent less what went to the balancer is
+    /// what they sent to each other, and to the origin.
+    /// </summary>
     public (long FromEdges, long ToBalancer, long ToEdges, long FromBalancer) ReadBridge()
     {
-        string text = _switch!.Run("cat", "/proc/net/dev");
+        string text = NamespaceThread.Run(_switch!, static () => File.ReadAllText("/proc/thread-self/net/dev"));
         Dictionary<string, (long Received, long Sent)> ports = [];
         foreach (string line in text.Split('\n').Where(static line => line.Contains(':', StringComparison.Ordinal)))
         {
@@ -296,12 +301,13 @@ public sealed class CdnLab : IAsyncDisposable
 
     private void StartBalancer()
     {
+        // Nothing runs in the balancer's group: what connects to the service from there would be served at the socket.
         string manifests = Directory.CreateDirectory(Path.Combine(Folder, "manifests")).FullName;
         File.WriteAllText(Path.Combine(manifests, "cdn.yaml"), Manifest());
         IReadOnlyList<string> words =
         [
             .. _options.Program, "lb", "enable", "--manifests", manifests, "--instance", Name, "--node-name", "balancer",
-            "--interface", FrontInterface, "--interface", BackInterface, "--xdp", "off", "--cgroup", _others!.Path,
+            "--interface", FrontInterface, "--interface", BackInterface, "--xdp", "off", "--cgroup", AddGroup(Name + "-node").Path,
             "--healthz-bind-address", "", "--metrics-bind-address", "",
         ];
         IReadOnlyList<string> line = Line(_balancer!, words);

@@ -98,10 +98,15 @@ internal static class CdnServerCommands
         Option<int> size = Number("--size", "Bytes of each.", 4 << 20);
         Option<double> seconds = new("--seconds") { Description = "Seconds that are counted.", DefaultValueFactory = _ => 2 };
         Option<double> warmUp = new("--warm-up") { Description = "Seconds before.", DefaultValueFactory = _ => 0.5 };
+        Option<int> switches = new("--switch")
+        {
+            Description = "Of 100 requests on a connection, how many are for another file than the one before.",
+            DefaultValueFactory = _ => 100,
+        };
         Option<bool> checks = new("--check") { Description = "Compare every byte." };
         Command command = new("load", "Clients that ask for files; prints one JSON object.")
         {
-            target, connections, requests, files, size, seconds, warmUp, checks,
+            target, connections, requests, files, size, switches, seconds, warmUp, checks,
         };
         command.SetAction(result =>
         {
@@ -112,6 +117,7 @@ internal static class CdnServerCommands
                 Requests = result.GetValue(requests),
                 Files = result.GetValue(files),
                 Size = result.GetValue(size),
+                SwitchPercent = result.GetValue(switches),
                 Seconds = result.GetValue(seconds),
                 WarmUp = result.GetValue(warmUp),
                 Checks = result.GetValue(checks),
