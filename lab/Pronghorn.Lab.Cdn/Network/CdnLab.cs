@@ -345,23 +345,28 @@ public sealed class CdnLab : IAsyncDisposable
     public Process StartDaemon(CdnEdge edge)
     {
         ArgumentNullException.ThrowIfNull(edge);
-        return edge.Daemon = Start(
-            edge, "daemon", "handoff", "serve", "--config", edge.HandoffConfiguration, "--instance", EdgeName(Name, edge.Number));
+        string[] words =
+        [
+            "handoff", "serve", "--config", edge.HandoffConfiguration, "--instance", EdgeName(Name, edge.Number),
+        ];
+
+        // Ahead of the servers, which otherwise keep a busy CPU from it while packets of a moving connection wait.
+        return edge.Daemon = Start(edge.Place, edge.Group, isEdge: true, $"{edge.Name}-daemon", words, ["nice", "-n", "-10"]);
     }
 
     private Process Start(CdnEdge edge, string log, params IReadOnlyList<string> words) =>
         Start(edge.Place, edge.Group, isEdge: true, $"{edge.Name}-{log}", words);
 
     /// <summary>A shell enters the group and becomes the program, in a session of its own with what it says in a file.</summary>
-    private Process Start(NetworkNamespace place, ControlGroup group, bool isEdge, string log, IReadOnlyList<string> words)
+    private Process Start(NetworkNamespace place, ControlGroup group, bool isEdge, string log, IReadOnlyList<string> words, params string[] wrapper)
     {
         string[] line =
         [
             "-c", "echo 0 > \"$0/cgroup.procs\" && exec >>\"$1\" 2>&1 </dev/null && shift && exec setsid -- \"$@\"",
-            group.Path, Path.Combine(Folder, log + ".log"), "nsenter", "--net=" + place.Path, .. Pinned(isEdge), .. _options.Program, .. words,
+            group.Path, Path.Combine(Folder, log + ".log"), "nsenter", "--net=" + place.Path, .. wrapper, .. Pinned(isEdge),
+            .. _options.Program, .. words,
         ];
         var start = new ProcessStartInfo("/bin/sh", line);
-        start.Environment["DOTNET_gcServer"] = "0";
         Process process = Process.Start(start)!;
         _started.Add((process, log + ".log"));
         return process;
