@@ -62,7 +62,23 @@ public sealed class HandoffClientTests : IDisposable
         var remote = new TcpEnd(Listening.Address, (ushort)((IPEndPoint)peer.LocalEndPoint!).Port);
         var image = new ConnectionImage
         {
-            Local = Listening, Remote = remote, Consumed = "GET /"u8.ToArray(), Tag = new byte[] { 7 },
+            IsIpv6 = false,
+            Local = Listening,
+            Remote = remote,
+            State = KernelTcpState.Established,
+            WriteSequence = 1,
+            RcvNxt = 1,
+            SendQueue = default,
+            Unsent = 0,
+            ReceiveQueue = default,
+            Negotiated = default,
+            MaximumSegment = 1460,
+            SendScale = 0,
+            ReceiveScale = 0,
+            Timestamp = 0,
+            Window = default,
+            Consumed = "GET /"u8.ToArray(),
+            Tag = new byte[] { 7 },
         };
         _server.Take(Listening, 0, Libc.Duplicate((int)accepted.Handle), image);
 
