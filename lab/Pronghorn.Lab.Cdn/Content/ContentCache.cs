@@ -37,9 +37,6 @@ public sealed class ContentCache : IDisposable
         _origin = origin is null ? null : new HttpClient { BaseAddress = origin, Timeout = TimeSpan.FromSeconds(20) };
     }
 
-    /// <summary>Files that were fetched or generated.</summary>
-    public long Misses { get; private set; }
-
     /// <summary>A file.</summary>
     /// <exception cref="UpstreamException">The origin cannot be reached, or has something else.</exception>
     public async ValueTask<SafeFileHandle> GetAsync(ContentPath path)
@@ -73,7 +70,6 @@ public sealed class ContentCache : IDisposable
 
     private async Task<SafeFileHandle> MakeAsync(ContentPath path)
     {
-        Misses++;
         Forget(path.Size);
         string name = Path.Combine(Directory.Exists(MemoryFolder) ? MemoryFolder : Path.GetTempPath(), "pronghorn-las-" + Guid.NewGuid());
         SafeFileHandle file = File.OpenHandle(name, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);

@@ -35,6 +35,7 @@ public sealed class EventLoop : SynchronizationContext, IDisposable
     private ulong _lastNumber = WakeNumber;
     private int _isAwake;
     private int _thread;
+    private volatile bool _isDisposed;
 
     /// <summary>Makes it; <see cref="Run"/> runs it.</summary>
     public EventLoop() => Checked(Libc.EpollControl(_epoll, Add, _wake, In, WakeNumber), "epoll_ctl");
@@ -75,7 +76,7 @@ public sealed class EventLoop : SynchronizationContext, IDisposable
     public override void Post(SendOrPostCallback d, object? state)
     {
         _posted.Enqueue((d, state));
-        if (Environment.CurrentManagedThreadId != _thread && Interlocked.Exchange(ref _isAwake, 1) == 0)
+        if (!_isDisposed && Environment.CurrentManagedThreadId != _thread && Interlocked.Exchange(ref _isAwake, 1) == 0)
         {
             Span<byte> one = stackalloc byte[8];
             BinaryPrimitives.WriteUInt64LittleEndian(one, 1);
@@ -92,6 +93,7 @@ public sealed class EventLoop : SynchronizationContext, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _isDisposed = true;
         _ = Libc.Close(_epoll);
         _ = Libc.Close(_wake);
     }

@@ -24,7 +24,7 @@ internal static class BenchHandoffCommand
         Option<double?> seconds = new("--seconds") { Description = "Length of one run." };
         Option<string?> servers = new("--servers") { Description = "Numbers of edge servers: a list, 2,3,4 if not given." };
         Option<int> connections = new("--connections") { Description = "Clients' connections at a time.", DefaultValueFactory = _ => 32 };
-        Option<int> requests = new("--requests") { Description = "Requests of a connection.", DefaultValueFactory = _ => 8 };
+        Option<int> requests = new("--requests") { Description = "Requests of a connection.", DefaultValueFactory = _ => 16 };
         Option<int> size = new("--size") { Description = "Bytes of a file.", DefaultValueFactory = _ => 4 << 20 };
         Option<int> switches = new("--switch")
         {
