@@ -21,6 +21,7 @@ public sealed class CdnEdge
 {
     private const int FirstAddress = 10;
     private const int AnswerMilliseconds = 2000;
+    private const int Attempts = 5;
 
     internal CdnEdge(int number, NetworkNamespace place, ControlGroup group, string folder)
     {
@@ -68,9 +69,22 @@ public sealed class CdnEdge
         return long.Parse(line.AsSpan(Name.Length), CultureInfo.InvariantCulture) / 1e6;
     }
 
-    /// <summary>Asks its handoff daemon.</summary>
+    /// <summary>Asks its handoff daemon, a few times where a busy machine breaks an answer off.</summary>
     /// <exception cref="IOException">It does not answer.</exception>
-    public Task<HandoffStatus> AskDaemonAsync(CancellationToken cancellation) => HandoffStatus.AskAsync(SocketDirectory, cancellation);
+    public async Task<HandoffStatus> AskDaemonAsync(CancellationToken cancellation)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await HandoffStatus.AskAsync(SocketDirectory, cancellation);
+            }
+            catch (IOException) when (attempt < Attempts)
+            {
+                await Task.Delay(AnswerMilliseconds / 100, cancellation);
+            }
+        }
+    }
 
     /// <summary>Asks a server for its status, from the namespace of this thread.</summary>
     internal static LasStatus AskServer(TcpEnd end)
