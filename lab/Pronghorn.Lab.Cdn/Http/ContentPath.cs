@@ -35,7 +35,8 @@ public sealed record ContentPath(string Name, bool IsLive, long Size, int Megabi
             ["", "live", string name, string rate] when IsName(name) && TryNumber(rate, 1, 1000, out long megabits) =>
                 new ContentPath(name, true, 0, (int)megabits, DefaultSeconds),
             ["", "live", string name, string rate, string length]
-                when IsName(name) && TryNumber(rate, 1, 1000, out long megabits) && TryNumber(length, 1, DefaultSeconds, out long seconds) =>
+                when IsName(name) && TryNumber(rate, 1, 1000, out long megabits)
+                    && TryNumber(length, 1, DefaultSeconds, out long seconds) =>
                 new ContentPath(name, true, 0, (int)megabits, (int)seconds),
             _ => null,
         };

@@ -29,7 +29,8 @@ internal static class CdnCertificates
             var alternatives = new SubjectAlternativeNameBuilder();
             alternatives.AddDnsName(name);
             node.CertificateExtensions.Add(alternatives.Build());
-            using X509Certificate2 signed = node.Create(authority, from.AddSeconds(1), until.AddSeconds(-1), RandomNumberGenerator.GetBytes(8));
+            byte[] serial = RandomNumberGenerator.GetBytes(8);
+            using X509Certificate2 signed = node.Create(authority, from.AddSeconds(1), until.AddSeconds(-1), serial);
             File.WriteAllText(Path.Combine(folder, name + ".pem"), signed.ExportCertificatePem());
             string file = Path.Combine(folder, name + ".key");
             File.WriteAllText(file, own.ExportPkcs8PrivateKeyPem());

@@ -65,7 +65,8 @@ public sealed class CdnEdge
     public double ReadProcessorSeconds()
     {
         const string Name = "usage_usec ";
-        string line = File.ReadLines(Path.Combine(Group.Path, "cpu.stat")).First(static one => one.StartsWith(Name, StringComparison.Ordinal));
+        string line = File.ReadLines(Path.Combine(Group.Path, "cpu.stat"))
+            .First(static one => one.StartsWith(Name, StringComparison.Ordinal));
         return long.Parse(line.AsSpan(Name.Length), CultureInfo.InvariantCulture) / 1e6;
     }
 

@@ -274,7 +274,8 @@ public sealed class CdnLab : IAsyncDisposable
 
     private void Join(NetworkNamespace place, string port, string address, bool isEdge = false)
     {
-        LabCommand.Run("ip", "link", "add", port, "netns", _switch!.Name, "type", "veth", "peer", "name", BackInterface, "netns", place.Name);
+        LabCommand.Run(
+            "ip", "link", "add", port, "netns", _switch!.Name, "type", "veth", "peer", "name", BackInterface, "netns", place.Name);
         _switch.Run("ip", "link", "set", port, "master", "bridge0", "up");
         Address(place, BackInterface, address);
         Steer(_switch, port, isEdge: false);
@@ -334,8 +335,8 @@ public sealed class CdnLab : IAsyncDisposable
             {
                 string name = way.ToString().ToLowerInvariant();
                 Start(
-                    edge, "las-" + name, "lab", "cdn", "las", "--node", edge.Name, "--listen", $"{edge.Address}:{PortOf(way)}", "--way", name,
-                    "--workers", Text(_options.Workers), "--lds", $"127.0.0.1:{LdsPort}", "--origin", $"http://10.2.0.3:{OriginPort}",
+                    edge, "las-" + name, "lab", "cdn", "las", "--node", edge.Name, "--listen", $"{edge.Address}:{PortOf(way)}",
+                    "--way", name, "--workers", Text(_options.Workers), "--lds", $"127.0.0.1:{LdsPort}", "--origin", $"http://10.2.0.3:{OriginPort}",
                     "--socket-directory", edge.SocketDirectory);
             }
         }
@@ -358,7 +359,8 @@ public sealed class CdnLab : IAsyncDisposable
         Start(edge.Place, edge.Group, isEdge: true, $"{edge.Name}-{log}", words);
 
     /// <summary>A shell enters the group and becomes the program, in a session of its own with what it says in a file.</summary>
-    private Process Start(NetworkNamespace place, ControlGroup group, bool isEdge, string log, IReadOnlyList<string> words, params string[] wrapper)
+    private Process Start(
+        NetworkNamespace place, ControlGroup group, bool isEdge, string log, IReadOnlyList<string> words, params string[] wrapper)
     {
         string[] line =
         [

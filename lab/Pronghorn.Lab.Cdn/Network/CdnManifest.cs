@@ -12,7 +12,8 @@ internal static class CdnManifest
     {
         string list = string.Join(", ", ports.Select(static port => string.Create(
             CultureInfo.InvariantCulture, $$"""{"name": "{{port.Name}}", "protocol": "TCP", "port": {{port.Port}}}""")));
-        string endpoints = string.Join(", ", edges.Select(static edge => $$"""{"addresses": ["{{edge}}"], "conditions": {"ready": true} }"""));
+        string endpoints = string.Join(", ", edges.Select(static edge =>
+            $$"""{"addresses": ["{{edge}}"], "conditions": {"ready": true} }"""));
         return $$$"""
             ---
             {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "cdn", "name": "edges"}, "spec": {

@@ -11,7 +11,9 @@ using Pronghorn.Wire;
 
 namespace Pronghorn.Lab.Cdn.Servers;
 
-/// <summary>A worker's connection to the LDS: any number of questions at once, answered in their order. It connects again by itself.</summary>
+/// <summary>
+/// A worker's connection to the LDS: any number of questions at once, answered in their order. It connects again by itself.
+/// </summary>
 internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
 {
     private readonly Queue<TaskCompletionSource<PopNode>> _asked = new();

@@ -63,7 +63,8 @@ internal static class BenchHandoffCommand
             || options.Requests < 1 || options.Size is < 1 or > 1 << 30 || options.SwitchPercent is < 0 or > 100)
         {
             throw new CommandException(
-                "--rounds and --requests are at least 1, --seconds up to 60, --connections 1 to 1000, --size up to 1 GiB, --switch 0 to 100",
+                "--rounds and --requests are at least 1, --seconds up to 60, --connections 1 to 1000, --size up to 1 GiB, "
+                    + "--switch 0 to 100",
                 ExitStatus.Usage);
         }
 

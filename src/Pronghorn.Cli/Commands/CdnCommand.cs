@@ -123,7 +123,8 @@ internal static class CdnCommand
             HandoffStatus status = await HandoffStatus.AskAsync(Path.Combine(edge, "tcpm"), limit.Token);
             Terminal.Result(
                 $"{Path.GetFileName(edge)}: given away {status.Given}, taken and open {status.TakenNow}, "
-                + $"refused {status.Refused.Values.Sum()}, peers {status.Peers.Count(static peer => peer.IsConnected)} of {status.Peers.Count}");
+                + $"refused {status.Refused.Values.Sum()}, "
+                + $"peers {status.Peers.Count(static peer => peer.IsConnected)} of {status.Peers.Count}");
         }
 
         return ExitStatus.Done;

@@ -142,7 +142,8 @@ internal static class CdnServerCommands
         return option;
     }
 
-    private static Option<string> ListenOption() => new("--listen") { Description = "Address and port, as 10.2.0.11:8000.", Required = true };
+    private static Option<string> ListenOption() =>
+        new("--listen") { Description = "Address and port, as 10.2.0.11:8000.", Required = true };
 
     private static TcpEnd ReadEnd(string option, string text) => IPEndPoint.TryParse(text, out IPEndPoint? end) && end.Port != 0
         ? new TcpEnd(IpAddress.Parse(end.Address.ToString()), (ushort)end.Port)

@@ -177,6 +177,8 @@ public sealed class HandoffClientTests : IDisposable
     {
         Interlocked.Increment(ref _waiting);
         await _mayAnswer.Task;
-        return request.Worker % 2 == 0 ? Refusal.None : new Refusal(RefusalReason.Peer, FormattableString.Invariant($"number {request.Worker}"));
+        return request.Worker % 2 == 0
+            ? Refusal.None
+            : new Refusal(RefusalReason.Peer, FormattableString.Invariant($"number {request.Worker}"));
     }
 }

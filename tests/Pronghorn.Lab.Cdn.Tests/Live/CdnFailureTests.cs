@@ -50,7 +50,8 @@ public sealed class CdnFailureTests
             }
         }
 
-        Assert.DoesNotContain(Directory.GetFiles("/run/netns"), file => Path.GetFileName(file).StartsWith(name + "-", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            Directory.GetFiles("/run/netns"), file => Path.GetFileName(file).StartsWith(name + "-", StringComparison.Ordinal));
         Assert.False(Directory.Exists(CdnLab.FolderOf(name)));
         const string Pins = "/sys/fs/bpf/pronghorn/handoff";
         Assert.False(Directory.Exists(Pins) && Directory.GetDirectories(Pins, name + "-*").Length > 0);

@@ -47,7 +47,8 @@ public sealed class CdnLabTests(CdnLabTests.World world) : IClassFixture<CdnLabT
             Assert.Equal(names.Select(static name => s_ring.Find(name).Name), said.Select(static line => line.Split(' ')[1]));
             foreach (string name in names)
             {
-                Assert.Equal(HashOf(name, 0, Size), Convert.ToHexString(SHA256.HashData(await File.ReadAllBytesAsync(Path.Combine(folder, name)))));
+                byte[] got = await File.ReadAllBytesAsync(Path.Combine(folder, name));
+                Assert.Equal(HashOf(name, 0, Size), Convert.ToHexString(SHA256.HashData(got)));
             }
         }
         finally
@@ -96,7 +97,8 @@ public sealed class CdnLabTests(CdnLabTests.World world) : IClassFixture<CdnLabT
     public void PipelinedRequests_SplitAnywhere_AreAnsweredInTheirOrder(LasWay way)
     {
         string[] names = [.. Enumerable.Range(0, 8).Select(static number => FormattableString.Invariant($"pipe-{number}"))];
-        byte[] requests = Encoding.ASCII.GetBytes(string.Concat(names.Select(static name => $"GET /file/{name}/5000 HTTP/1.1\r\nHost: cdn\r\n\r\n")));
+        byte[] requests = Encoding.ASCII.GetBytes(string.Concat(
+            names.Select(static name => $"GET /file/{name}/5000 HTTP/1.1\r\nHost: cdn\r\n\r\n")));
         using Socket client = Connect(way);
         int half = (requests.Length / 2) - 20;
         client.Send(requests.AsSpan(0, half));
@@ -171,7 +173,11 @@ public sealed class CdnLabTests(CdnLabTests.World world) : IClassFixture<CdnLabT
 
     private Socket Connect(LasWay way) => NamespaceThread.Run(Lab.Client, () =>
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 15_000, NoDelay = true };
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
+        {
+            ReceiveTimeout = 15_000,
+            NoDelay = true,
+        };
         socket.Connect(IPAddress.Parse(CdnLab.ServiceAddress), CdnLab.PortOf(way));
         return socket;
     });

@@ -12,7 +12,8 @@ public sealed class HashRingTests
 {
     private const int Count = 20_000;
 
-    private static readonly string[] s_names = [.. Enumerable.Range(0, Count).Select(static number => FormattableString.Invariant($"file-{number}"))];
+    private static readonly string[] s_names =
+        [.. Enumerable.Range(0, Count).Select(static number => FormattableString.Invariant($"file-{number}"))];
 
     [Theory]
     [InlineData(2)]

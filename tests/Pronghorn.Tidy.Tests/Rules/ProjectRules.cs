@@ -35,8 +35,8 @@ public static class ProjectRules
         ["Daemon"] = ["Observability", "LoadBalancer", "Handoff", "Posix", "Runtime", "Devices", "Linux", "Stack", "Wire", "Memory"],
         ["Cli"] =
         [
-            "Lab", "Lab.Services", "Lab.Cdn", "Observability", "LoadBalancer", "Handoff", "Simulation", "Runtime", "Devices", "Linux", "Stack",
-            "Wire", "Memory",
+            "Lab", "Lab.Services", "Lab.Cdn", "Observability", "LoadBalancer", "Handoff", "Simulation", "Runtime", "Devices", "Linux",
+            "Stack", "Wire", "Memory",
         ],
     };
 

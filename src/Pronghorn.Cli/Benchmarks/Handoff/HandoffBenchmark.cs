@@ -65,7 +65,9 @@ internal static class HandoffBenchmark
     /// <summary>The name of a way in results.</summary>
     internal static string NameOf(LasWay way) => way.ToString().ToLowerInvariant();
 
-    /// <summary>Until clients get as much twice in a row, roughly, and a few times at least: caches are full then, and code is compiled.</summary>
+    /// <summary>
+    /// Until clients get as much twice in a row, roughly, and a few times at least: caches are full then, and code is compiled.
+    /// </summary>
     private static async Task FillAsync(CdnLab lab, LasWay way, HandoffBenchmarkOptions options, CancellationToken cancellation)
     {
         HandoffBenchmarkOptions first = options with { Seconds = FirstSeconds, SwitchPercent = 100, Requests = 4 };

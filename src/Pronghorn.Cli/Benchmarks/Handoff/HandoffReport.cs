@@ -12,7 +12,8 @@ namespace Pronghorn.Cli.Benchmarks.Handoff;
 internal static class HandoffReport
 {
     /// <summary>One JSON array, nothing else.</summary>
-    internal static string ToJson(IReadOnlyList<HandoffRow> rows) => JsonSerializer.Serialize([.. rows], JsonFormat.Default.HandoffRowArray);
+    internal static string ToJson(IReadOnlyList<HandoffRow> rows) =>
+        JsonSerializer.Serialize([.. rows], JsonFormat.Default.HandoffRowArray);
 
     /// <summary>The table for people.</summary>
     internal static Table ToTable(IReadOnlyList<HandoffRow> rows)
@@ -22,8 +23,8 @@ internal static class HandoffReport
         table.AddColumn("way");
         foreach (string heading in (string[])
             [
-                "edges' CPU s/GB", "ratio", "Gbit/s", "between servers, B/B", "freeze p50 us", "stall p99 ms", "moves/GB", "edge CPU busy s/GB",
-                "machine s/GB",
+                "edges' CPU s/GB", "ratio", "Gbit/s", "between servers, B/B", "freeze p50 us", "stall p99 ms", "moves/GB",
+                "edge CPU busy s/GB", "machine s/GB",
             ])
         {
             table.AddColumn(new TableColumn(heading).RightAligned());
@@ -59,10 +60,10 @@ internal static class HandoffReport
         yield return Environment.ProcessorCount > 1
             ? $"Edges have CPU {CdnLab.EdgeProcessor}, with what they receive (RPS); balancer, switch and clients the others."
             : "This machine has one CPU: edges, balancer and clients share it.";
-        yield return $"Medians of {options.Rounds} rounds of {Number(options.Seconds, "0.#")} s, ways interleaved. Edges' CPU: their control "
-            + "groups (servers, LDS, daemon, and receiving that interrupts them) and ksoftirqd of their CPU.";
-        yield return "Edge CPU busy: that CPU in /proc/stat, other programs of the machine included. Between servers: both directions. Stall: the "
-            + "longest time without a byte within a request.";
+        yield return $"Medians of {options.Rounds} rounds of {Number(options.Seconds, "0.#")} s, ways interleaved. "
+            + "Edges' CPU: their control groups (servers, LDS, daemon, and receiving that interrupts them) and ksoftirqd of their CPU.";
+        yield return "Edge CPU busy: that CPU in /proc/stat, other programs of the machine included. Between servers: both directions. "
+            + "Stall: the longest time without a byte within a request.";
     }
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
