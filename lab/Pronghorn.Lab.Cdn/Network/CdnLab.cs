@@ -336,8 +336,8 @@ public sealed class CdnLab : IAsyncDisposable
                 string name = way.ToString().ToLowerInvariant();
                 Start(
                     edge, "las-" + name, "lab", "cdn", "las", "--node", edge.Name, "--listen", $"{edge.Address}:{PortOf(way)}",
-                    "--way", name, "--workers", Text(_options.Workers), "--lds", $"127.0.0.1:{LdsPort}", "--origin", $"http://10.2.0.3:{OriginPort}",
-                    "--socket-directory", edge.SocketDirectory);
+                    "--way", name, "--workers", Text(_options.Workers), "--lds", $"127.0.0.1:{LdsPort}",
+                    "--origin", $"http://10.2.0.3:{OriginPort}", "--socket-directory", edge.SocketDirectory);
             }
         }
     }
