@@ -3,9 +3,9 @@ using System;
 using System.Collections.Generic;
 using System.CommandLine;
 using System.Linq;
+using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Cli.Benchmarks.Handoff;
-using Pronghorn.Cli.Hosting;
 
 namespace Pronghorn.Cli.Commands;
 
@@ -48,7 +48,7 @@ internal static class BenchHandoffCommand
                 Size = result.GetValue(size),
                 SwitchPercent = result.GetValue(switches),
             };
-            return CdnCommand.Guard(() => RunAsync(options, result.GetValue(json)));
+            return CdnCommand.Guard(token => RunAsync(options, result.GetValue(json), token));
         });
         return command;
     }
@@ -57,7 +57,7 @@ internal static class BenchHandoffCommand
         ? count
         : throw new CommandException($"--servers: '{text}' is no number from 1 to {MostServers}", ExitStatus.Usage);
 
-    private static async Task<int> RunAsync(HandoffBenchmarkOptions options, bool json)
+    private static async Task<int> RunAsync(HandoffBenchmarkOptions options, bool json, CancellationToken cancellation)
     {
         if (options.Rounds < 1 || !(options.Seconds > 0 && options.Seconds <= 60) || options.Connections is < 1 or > 1000
             || options.Requests < 1 || options.Size is < 1 or > 1 << 30 || options.SwitchPercent is < 0 or > 100)
@@ -73,8 +73,7 @@ internal static class BenchHandoffCommand
             throw new CommandException("bench handoff needs root: it works with network namespaces");
         }
 
-        using var interruption = new Interruption();
-        (IReadOnlyList<HandoffRow> rows, IReadOnlyList<string> failures) = await HandoffBenchmark.RunAsync(options, interruption.Token);
+        (IReadOnlyList<HandoffRow> rows, IReadOnlyList<string> failures) = await HandoffBenchmark.RunAsync(options, cancellation);
         if (json)
         {
             Terminal.Result(HandoffReport.ToJson(rows));

@@ -58,16 +58,32 @@ internal static class CdnCommand
         }
     }
 
+    /// <summary>
+    /// The same for what a signal may interrupt: what is then said of servers that ended is not the point, they were removed.
+    /// </summary>
+    internal static int Guard(Func<CancellationToken, Task<int>> action) => Guard(async () =>
+    {
+        using var interruption = new Interruption();
+        try
+        {
+            return await action(interruption.Token);
+        }
+        catch (Exception failure) when (interruption.Token.IsCancellationRequested && failure is (LabException or IOException))
+        {
+            throw new OperationCanceledException(failure.Message, failure, interruption.Token);
+        }
+    });
+
     private static Command CreateUp()
     {
         Option<int> edges = new("--edges") { Description = "Edge servers, 1 to 16.", DefaultValueFactory = _ => 3 };
         Option<int> workers = new("--workers") { Description = "Workers of each server.", DefaultValueFactory = _ => 1 };
         Command command = new("up", "Make it; it stays until down.") { edges, workers };
-        command.SetAction(result => Guard(() => UpAsync(result.GetValue(edges), result.GetValue(workers))));
+        command.SetAction(result => Guard(token => UpAsync(result.GetValue(edges), result.GetValue(workers), token)));
         return command;
     }
 
-    private static async Task<int> UpAsync(int edges, int workers)
+    private static async Task<int> UpAsync(int edges, int workers, CancellationToken cancellation)
     {
         if (edges is < 1 or > MostEdges || workers is < 1 or > 64)
         {
@@ -80,9 +96,8 @@ internal static class CdnCommand
             throw new CommandException("lab cdn is up already; pronghorn lab cdn down removes it");
         }
 
-        using var interruption = new Interruption();
         var options = new CdnLabOptions { Program = ProgramLine(), Edges = edges, Workers = workers, Name = Name };
-        CdnLab lab = await CdnLab.CreateAsync(options, interruption.Token);
+        CdnLab lab = await CdnLab.CreateAsync(options, cancellation);
         Terminal.Result($"client    ip netns exec {lab.Client.Name} curl http://{CdnLab.ServiceAddress}:PORT/file/NAME/BYTES");
         foreach (LasWay way in options.Ways)
         {
