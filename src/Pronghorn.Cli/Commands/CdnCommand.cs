@@ -59,7 +59,8 @@ internal static class CdnCommand
     }
 
     /// <summary>
-    /// The same for what a signal may interrupt: what is then said of servers that ended is not the point, they were removed.
+    /// The same for what a signal may interrupt. Namespaces are removed by a handler of their own, which may come first: servers that
+    /// end by it are no failure.
     /// </summary>
     internal static int Guard(Func<CancellationToken, Task<int>> action) => Guard(async () =>
     {
@@ -68,7 +69,8 @@ internal static class CdnCommand
         {
             return await action(interruption.Token);
         }
-        catch (Exception failure) when (interruption.Token.IsCancellationRequested && failure is (LabException or IOException))
+        catch (Exception failure) when ((failure is LabException or IOException)
+            && interruption.Token.WaitHandle.WaitOne(s_patience))
         {
             throw new OperationCanceledException(failure.Message, failure, interruption.Token);
         }
