@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # An unmodified redis-server and redis-benchmark on the kernel's stack and on Pronghorn's, side by side.
 # "./demo.sh services": a node with 10,000 Services, iptables (nft and legacy) against Pronghorn.
-# Makes its own network in namespaces and removes it again, also after Ctrl-C. Options go to "pronghorn bench redis" or
-# "pronghorn bench services"; on a machine that others use too, --fifo keeps them from the two CPUs (redis).
+# "./demo.sh cdn": edge servers behind the balancer that relay contents to each other, and that hand connections off.
+# Makes its own network in namespaces and removes it again, also after Ctrl-C. Options go to "pronghorn bench redis",
+# "pronghorn bench services" or "pronghorn bench handoff"; on a machine that others use too, --fifo keeps them from the two CPUs (redis).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -31,6 +32,14 @@ if [ "${1:-redis}" = services ]; then
     echo "  pronghorn: manifests in a directory, the balancer's programs at sockets and at the edge" >&2
     exec ./artifacts/bin/pronghorn bench services --quick --services 10000 --rounds 3 --seconds 0.4 --load-limit 60 \
         --ways pronghorn,iptables-legacy,iptables-nft,none "$@"
+fi
+
+if [ "${1:-}" = cdn ]; then
+    shift
+    echo "Clients, the service balancer and 2, then 4 edge servers in network namespaces; three ways, about three minutes:" >&2
+    echo "  relay, splice: an edge asks the one that has the content and passes its answer on" >&2
+    echo "  handoff: an edge gives the connection to the one that has the content" >&2
+    exec ./artifacts/bin/pronghorn bench handoff --quick "$@"
 fi
 
 [ "${1:-}" != redis ] || shift

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Json.Serialization;
 using Pronghorn.Cli.Benchmarks;
+using Pronghorn.Cli.Benchmarks.Handoff;
 using Pronghorn.Cli.Benchmarks.Services;
 using Pronghorn.Cli.Diagnosis;
 using Pronghorn.Cli.Observation;
@@ -14,6 +15,7 @@ namespace Pronghorn.Cli;
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(BenchmarkRecord[]))]
 [JsonSerializable(typeof(ServiceRow[]))]
+[JsonSerializable(typeof(HandoffRow[]))]
 [JsonSerializable(typeof(DiagnosisReport))]
 [JsonSerializable(typeof(SocketSnapshot[]))]
 [JsonSerializable(typeof(ProcessSnapshot[]))]

@@ -54,6 +54,9 @@ internal sealed class ProcessorTimes
         return new ProcessorTimes([.. busy], [.. total]);
     }
 
+    /// <summary>Busy seconds of one CPU since the machine started.</summary>
+    internal double BusySecondsOf(int processor) => _busySeconds[processor];
+
     /// <summary>The use between an earlier reading and this one.</summary>
     internal ProcessorUse Since(ProcessorTimes earlier)
     {

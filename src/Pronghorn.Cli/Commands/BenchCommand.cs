@@ -18,6 +18,7 @@ internal static class BenchCommand
     {
         CreateRedis(),
         BenchServicesCommand.Create(),
+        BenchHandoffCommand.Create(),
     };
 
     private static Command CreateRedis()

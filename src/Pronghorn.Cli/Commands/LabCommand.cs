@@ -29,7 +29,7 @@ internal static class LabCommand
             + $"{TwoHosts.ServerAddress} on {TwoHosts.Interface}, and pronghorn-lab-NAME-client, with {TwoHosts.ClientAddress} on "
             + $"{TwoHosts.Interface}.")
         {
-            name, action, host,
+            name, action, host, CdnCommand.Create(),
         };
         command.SetAction(result => Run(result.GetValue(name)!, result.GetValue(action)!, result.GetValue(host)!));
         return command;

@@ -53,6 +53,8 @@ public sealed class DaemonWorld : IDisposable
 
     public static string AddressOf(int node) => BridgedHosts.Address(FirstNumber + node);
 
+    public NetworkNamespace NodeOf(int node) => _nodes[node];
+
     public string SocketsOf(int node) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"sockets-{node}"));
 
     public Process StartDaemon(int node)

@@ -22,6 +22,7 @@ public static class ProjectRules
         ["Linux"] = ["Wire", "Memory"],
         ["Lab"] = ["Linux", "Wire", "Memory"],
         ["Lab.Services"] = ["Lab", "LoadBalancer", "Linux", "Wire", "Memory"],
+        ["Lab.Cdn"] = ["Lab", "Handoff", "Linux", "Wire", "Memory"],
         ["Devices"] = ["Linux", "Stack", "Wire", "Memory"],
         ["Runtime"] = ["Devices", "Linux", "Stack", "Wire", "Memory"],
         ["Posix"] = ["Runtime", "Devices", "Linux", "Stack", "Wire", "Memory"],
@@ -34,8 +35,8 @@ public static class ProjectRules
         ["Daemon"] = ["Observability", "LoadBalancer", "Handoff", "Posix", "Runtime", "Devices", "Linux", "Stack", "Wire", "Memory"],
         ["Cli"] =
         [
-            "Lab", "Lab.Services", "Observability", "LoadBalancer", "Handoff", "Simulation", "Runtime", "Devices", "Linux", "Stack",
-            "Wire", "Memory",
+            "Lab", "Lab.Services", "Lab.Cdn", "Observability", "LoadBalancer", "Handoff", "Simulation", "Runtime", "Devices", "Linux",
+            "Stack", "Wire", "Memory",
         ],
     };
 

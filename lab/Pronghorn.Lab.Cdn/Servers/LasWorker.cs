@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Net.Sockets;
+using System.Threading;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Client;
+using Pronghorn.Lab.Cdn.Content;
+using Pronghorn.Lab.Cdn.Events;
+using Pronghorn.Lab.Cdn.Topology;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tcp;
+
+namespace Pronghorn.Lab.Cdn.Servers;
+
+/// <summary>One thread of a server: its listener, its connection to the handoff daemon, and the sessions that came by either.</summary>
+internal sealed class LasWorker : IDisposable
+{
+    private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(200);
+
+    private readonly EventLoop _loop = new();
+    private readonly Socket _listener;
+    private readonly LdsClient? _lds;
+    private readonly HashSet<LasSession> _sessions = [];
+    private HandoffClient? _handoff;
+    private uint _nextWorker;
+
+    internal LasWorker(LasOptions options, int index, Socket listener, ContentCache cache, LasCounts counts)
+    {
+        Options = options;
+        Index = index;
+        _listener = listener;
+        Cache = cache;
+        Counts = counts;
+        Relay = new Relay(_loop);
+        _lds = options.Lds is { } lds ? new LdsClient(_loop, lds) : null;
+    }
+
+    internal LasOptions Options { get; }
+
+    internal int Index { get; }
+
+    internal ContentCache Cache { get; }
+
+    internal LasCounts Counts { get; }
+
+    internal Relay Relay { get; }
+
+    /// <summary>Serves until cancelled; on a thread of its own.</summary>
+    internal void Run(CancellationToken cancellation) => _loop.Run(async () =>
+    {
+        var stopped = new TaskCompletionSource();
+        await using CancellationTokenRegistration registration = cancellation.Register(stopped.SetResult);
+        Task accepting = AcceptAsync();
+        Task following = Options.Way == LasWay.Handoff ? FollowDaemonAsync(cancellation) : Task.CompletedTask;
+        await await Task.WhenAny(stopped.Task, accepting);
+        await following;
+    });
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (LasSession session in (LasSession[])[.. _sessions])
+        {
+            session.Close();
+        }
+
+        _lds?.Dispose();
+        Relay.Dispose();
+        _listener.Dispose();
+        _loop.Dispose();
+    }
+
+    /// <summary>Where a content is: null when it is here.</summary>
+    /// <exception cref="UpstreamException">The LDS does not answer.</exception>
+    internal async ValueTask<TcpEnd?> FindOwnerAsync(string name)
+    {
+        if (_lds is null)
+        {
+            return null;
+        }
+
+        PopNode node;
+        try
+        {
+            node = await _lds.FindAsync(name);
+        }
+        catch (IOException failure)
+        {
+            throw new UpstreamException(failure.Message, failure);
+        }
+
+        return node.Name == Options.Node ? null
+            : node.End.Port != 0 ? node.End : node.End with { Port = Options.Listen.Port };
+    }
+
+    /// <summary>Gives a connection to another node; null when it is there, else why not.</summary>
+    internal async ValueTask<string?> TryHandOffAsync(LoopDescriptor connection, TcpEnd owner, ReadOnlyMemory<byte> consumed)
+    {
+        if (_handoff is not { } handoff)
+        {
+            return "no handoff daemon";
+        }
+
+        try
+        {
+            uint worker = _nextWorker++ % (uint)Options.Workers;
+            HandoffResult result = await handoff.HandOffAsync(connection.Handle, owner, worker, consumed);
+            return result.IsDone ? null : result.Text;
+        }
+        catch (Exception failure) when (failure is IOException or ObjectDisposedException)
+        {
+            return failure.Message;
+        }
+    }
+
+    private async Task AcceptAsync()
+    {
+        // The loop closes what it watches: a descriptor of its own.
+        int own = Libc.Duplicate((int)_listener.Handle);
+        using var listener = new LoopDescriptor(_loop, own);
+        while (true)
+        {
+            Begin(await listener.AcceptAsync(), default);
+        }
+    }
+
+    private async Task FollowDaemonAsync(CancellationToken cancellation)
+    {
+        while (!cancellation.IsCancellationRequested)
+        {
+            try
+            {
+                await using HandoffClient client =
+                    await HandoffClient.ConnectAsync(WorkerService.Las, Index, Options.SocketDirectory, cancellation);
+                HandoffResult result = await client.RegisterAsync(_listener.SafeHandle, Options.Listen, (uint)Index, cancellation);
+                if (result.IsDone)
+                {
+                    await ServeDaemonAsync(client, cancellation);
+                }
+                else
+                {
+                    Counts.AddStayed(result.Text);
+                }
+            }
+            catch (IOException failure)
+            {
+                Counts.AddStayed(failure.Message);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            try
+            {
+                await Task.Delay(s_retry, cancellation);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task ServeDaemonAsync(HandoffClient client, CancellationToken cancellation)
+    {
+        _handoff = client;
+        Counts.AddWorkers(1);
+        try
+        {
+            await foreach (ReceivedConnection connection in client.Connections.ReadAllAsync(cancellation))
+            {
+                Counts.AddTaken();
+
+                // The session closes its own copy.
+                int own = Libc.Duplicate((int)connection.Socket.DangerousGetHandle());
+                ReadOnlyMemory<byte> consumed = connection.Consumed;
+                connection.Dispose();
+                if (own >= 0)
+                {
+                    Begin(new LoopDescriptor(_loop, own), consumed);
+                }
+            }
+        }
+        finally
+        {
+            _handoff = null;
+            Counts.AddWorkers(-1);
+        }
+    }
+
+    private void Begin(LoopDescriptor connection, ReadOnlyMemory<byte> consumed)
+    {
+        var session = new LasSession(this, connection, consumed);
+        _sessions.Add(session);
+        _ = RunAsync(session);
+    }
+
+    private async Task RunAsync(LasSession session)
+    {
+        try
+        {
+            await session.RunAsync();
+        }
+        catch (Exception failure) when (failure is IOException or ObjectDisposedException)
+        {
+            // The client has gone.
+        }
+
+        session.Close();
+        _sessions.Remove(session);
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Text;
+using System.Threading.Tasks;
+using Pronghorn.Lab.Cdn.Events;
+using Pronghorn.Lab.Cdn.Topology;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+
+namespace Pronghorn.Lab.Cdn.Servers;
+
+/// <summary>
+/// A worker's connection to the LDS: any number of questions at once, answered in their order. It connects again by itself.
+/// </summary>
+internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
+{
+    private readonly Queue<TaskCompletionSource<PopNode>> _asked = new();
+    private readonly byte[] _buffer = new byte[16 * 1024];
+    private Task<LoopDescriptor>? _connecting;
+
+    public void Dispose()
+    {
+        if (_connecting is { IsCompletedSuccessfully: true })
+        {
+            _connecting.Result.Dispose();
+        }
+    }
+
+    /// <summary>The node that has a content.</summary>
+    /// <exception cref="IOException">The LDS does not answer.</exception>
+    internal async Task<PopNode> FindAsync(string name)
+    {
+        LoopDescriptor connection = await ConnectedAsync();
+        var answered = new TaskCompletionSource<PopNode>();
+        _asked.Enqueue(answered);
+        await connection.SendAsync(Encoding.ASCII.GetBytes(name + "\n"));
+        return await answered.Task;
+    }
+
+    private async Task<LoopDescriptor> ConnectedAsync()
+    {
+        Task<LoopDescriptor> connecting = _connecting ??= ConnectAsync();
+        try
+        {
+            return await connecting;
+        }
+        catch (IOException failure)
+        {
+            _connecting = _connecting == connecting ? null : _connecting;
+            throw new IOException($"the LDS at {end} does not answer: {failure.Message}", failure);
+        }
+    }
+
+    private async Task<LoopDescriptor> ConnectAsync()
+    {
+        LoopDescriptor made = await LoopDescriptor.ConnectAsync(loop, end);
+        _ = ReadAsync(made);
+        return made;
+    }
+
+    private async Task ReadAsync(LoopDescriptor connection)
+    {
+        string problem = "it has closed the connection";
+        try
+        {
+            int filled = 0;
+            for (int count; (count = await connection.ReceiveAsync(_buffer.AsMemory(filled))) > 0;)
+            {
+                filled += count;
+                int start = 0;
+                for (int at; (at = _buffer.AsSpan(start, filled - start).IndexOf((byte)'\n')) >= 0; start += at + 1)
+                {
+                    _asked.Dequeue().TrySetResult(ReadNode(Encoding.ASCII.GetString(_buffer, start, at)));
+                }
+
+                _buffer.AsSpan(start, filled - start).CopyTo(_buffer);
+                filled -= start;
+            }
+        }
+        catch (Exception failure) when (failure is IOException or FormatException or InvalidOperationException)
+        {
+            problem = failure.Message;
+        }
+
+        _connecting = null;
+        connection.Dispose();
+        while (_asked.TryDequeue(out TaskCompletionSource<PopNode>? asked))
+        {
+            asked.TrySetException(new IOException($"the LDS at {end}: {problem}"));
+        }
+    }
+
+    private static PopNode ReadNode(string line) => line.Split(' ') is [string name, string address, string port]
+        ? new PopNode(name, new TcpEnd(IpAddress.Parse(address), ushort.Parse(port, System.Globalization.CultureInfo.InvariantCulture)))
+        : throw new FormatException($"'{line}' is no answer of an LDS");
+}

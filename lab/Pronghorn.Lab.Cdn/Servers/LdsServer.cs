@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Threading;
+using System.Threading.Tasks;
+using Pronghorn.Lab.Cdn.Topology;
+using Pronghorn.Linux.Files;
+
+namespace Pronghorn.Lab.Cdn.Servers;
+
+/// <summary>
+/// The local dispatch server: says which node has a content. Over TCP, a line with the content's name is answered by a line with the
+/// node's name, address and port (0: the asker's own). It follows pop_struct.conf; a file that is wrong changes nothing and is told.
+/// </summary>
+public sealed class LdsServer : IDisposable
+{
+    private readonly string _path;
+    private readonly Action<string> _say;
+    private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private readonly DirectoryWatch _watch;
+    private readonly Thread _watching;
+    private volatile HashRing _ring;
+    private volatile bool _isStopped;
+
+    /// <summary>Reads the file and listens.</summary>
+    /// <param name="path">pop_struct.conf.</param>
+    /// <param name="end">Where to listen.</param>
+    /// <param name="say">Is told that the file was read again, or what is wrong with it.</param>
+    /// <exception cref="PopStructureException">The file is wrong from the beginning.</exception>
+    /// <exception cref="IOException">It cannot be watched, or the port is taken.</exception>
+    public LdsServer(string path, IPEndPoint end, Action<string> say)
+    {
+        _path = Path.GetFullPath(path);
+        _say = say;
+        int result = DirectoryWatch.Open(Path.GetDirectoryName(_path)!, out DirectoryWatch? watch);
+        _watch = watch ?? throw new IOException($"{Path.GetDirectoryName(_path)} cannot be watched: error {-result} (errno(3))");
+        try
+        {
+            _ring = new HashRing(PopStructure.Read(_path));
+            _listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            _listener.Bind(end);
+            _listener.Listen();
+        }
+        catch (SocketException failure)
+        {
+            Close();
+            throw new IOException($"the LDS cannot listen at {end}: {failure.Message}", failure);
+        }
+        catch
+        {
+            Close();
+            throw;
+        }
+
+        _watching = new Thread(Follow) { IsBackground = true, Name = "pop_struct" };
+        _watching.Start();
+    }
+
+    /// <summary>The node that has a content, as the file is now.</summary>
+    public PopNode Find(string name) => _ring.Find(name);
+
+    /// <summary>Answers until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        while (!cancellation.IsCancellationRequested)
+        {
+            Socket client;
+            try
+            {
+                client = await _listener.AcceptAsync(cancellation).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            client.NoDelay = true;
+            _ = AnswerAsync(client, cancellation);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _isStopped = true;
+        _watch.Wake();
+        _watching.Join();
+        Close();
+    }
+
+    private void Close()
+    {
+        _watch.Dispose();
+        _listener.Dispose();
+    }
+
+    private async Task AnswerAsync(Socket client, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var stream = new NetworkStream(client, ownsSocket: true);
+            using var reader = new StreamReader(stream);
+            while (await reader.ReadLineAsync(cancellation).ConfigureAwait(false) is { } name)
+            {
+                PopNode node = _ring.Find(name);
+                byte[] answer = Encoding.ASCII.GetBytes(FormattableString.Invariant($"{node.Name} {node.End.Address} {node.End.Port}\n"));
+                await stream.WriteAsync(answer, cancellation).ConfigureAwait(false);
+            }
+        }
+        catch (Exception failure) when (failure is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The asker has gone.
+        }
+    }
+
+    private void Follow()
+    {
+        List<DirectoryEvent> events = [];
+        while (!_isStopped)
+        {
+            events.Clear();
+            int result = _watch.Wait(events);
+            if (result < 0)
+            {
+                _say($"{_path} is no longer followed: error {-result} (errno(3))");
+                return;
+            }
+
+            string name = Path.GetFileName(_path);
+            if (events.Exists(one => one.Kind is DirectoryEventKind.Written or DirectoryEventKind.Unclear
+                && (one.Name == name || one.Kind == DirectoryEventKind.Unclear)))
+            {
+                Reload();
+            }
+        }
+    }
+
+    private void Reload()
+    {
+        try
+        {
+            var read = PopStructure.Read(_path);
+            _ring = new HashRing(read);
+            _say(FormattableString.Invariant($"{_path}: {read.Nodes.Count} nodes"));
+        }
+        catch (PopStructureException mistake)
+        {
+            _say($"{mistake.Message}; the nodes stay as they were");
+        }
+    }
+}

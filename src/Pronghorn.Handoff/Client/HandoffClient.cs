@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Concurrent;
+using System.IO;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Threading;
+using System.Threading.Channels;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Workers;
+using Pronghorn.Linux.Files;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tcp;
+
+namespace Pronghorn.Handoff.Client;
+
+/// <summary>
+/// A worker's connection to the daemon of its node, as libtcpm is in C: it gives established connections to workers of other nodes, and
+/// takes those that come. Any number of calls may be under way at once, by any threads; none of them blocks one.
+/// </summary>
+public sealed class HandoffClient : IAsyncDisposable
+{
+    /// <summary>Where daemons have their sockets unless tcpm.conf(5) says otherwise.</summary>
+    public const string DefaultFolder = "/run/tcpm";
+
+    private const int SequencedPackets = 0x80005; // SOCK_SEQPACKET | SOCK_CLOEXEC
+    private const short PollOut = 4;
+    private const int RoomPollMilliseconds = 100;
+
+    private readonly Socket _control;
+    private readonly ConcurrentDictionary<uint, TaskCompletionSource<WorkerMessage>> _asked = new();
+    private readonly SemaphoreSlim _sending = new(1);
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Channel<ReceivedConnection> _connections = Channel.CreateUnbounded<ReceivedConnection>();
+    private readonly string _path;
+    private Socket? _delivery;
+    private Task _reading = Task.CompletedTask;
+    private uint _lastSequence;
+    private int _isDisposed;
+
+    private HandoffClient(Socket control, string path)
+    {
+        _control = control;
+        _path = path;
+    }
+
+    /// <summary>Connections that come, for one reader or several. It completes when the daemon has gone or this is disposed.</summary>
+    public ChannelReader<ReceivedConnection> Connections => _connections.Reader;
+
+    /// <summary>Completes when the daemon has gone, or this is disposed: registrations are over, connect anew.</summary>
+    public Task Ended => _ended.Task;
+
+    /// <summary>Questions that the daemon has not answered yet.</summary>
+    public int OutstandingCount => _asked.Count;
+
+    /// <summary>Connects to the daemon.</summary>
+    /// <param name="service">The worker's kind.</param>
+    /// <param name="worker">Its index, below svcWorkerNum.</param>
+    /// <param name="folder">The daemon's folder; null: of the environment variable TCPM_SOCKET_DIRECTORY, else /run/tcpm.</param>
+    /// <param name="cancellation">Ends the waiting.</param>
+    /// <exception cref="IOException">No daemon answers there.</exception>
+    public static async Task<HandoffClient> ConnectAsync(
+        WorkerService service, int worker, string? folder = null, CancellationToken cancellation = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(worker);
+        folder ??= Environment.GetEnvironmentVariable("TCPM_SOCKET_DIRECTORY") ?? DefaultFolder;
+        string path = WorkerServer.PathOf(folder, service == WorkerService.Vlb ? "vlb" : "las", worker);
+        var control = new Socket(AddressFamily.Unix, SocketType.Seqpacket, ProtocolType.Unspecified);
+        var client = new HandoffClient(control, path);
+        try
+        {
+            await control.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
+            await client.OpenDeliveryAsync(cancellation).ConfigureAwait(false);
+            return client;
+        }
+        catch (Exception failure) when (failure is SocketException or ArgumentException)
+        {
+            await client.DisposeAsync().ConfigureAwait(false);
+            throw new IOException($"{path}: no handoff daemon answers ({failure.Message}); is there a worker {worker}?", failure);
+        }
+        catch
+        {
+            await client.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Takes connections that other nodes hand to a listener and a worker index.</summary>
+    /// <param name="listener">A listening socket that is bound there, which shows that it may; it stays the caller's.</param>
+    /// <param name="end">The address and port that others name.</param>
+    /// <param name="worker">The worker index that they name.</param>
+    /// <param name="cancellation">Ends the waiting; whether it was registered is then not known.</param>
+    /// <exception cref="IOException">The daemon has gone.</exception>
+    public Task<HandoffResult> RegisterAsync(SafeHandle listener, TcpEnd end, uint worker, CancellationToken cancellation = default) =>
+        AskAsync(new WorkerMessage(WorkerMessageKind.Register) { End = end, Worker = worker }, listener, cancellation);
+
+    /// <summary>Ends a registration. Connections that have come stay.</summary>
+    /// <param name="end">The address and port that were registered.</param>
+    /// <param name="worker">The worker index that was registered.</param>
+    /// <param name="cancellation">Ends the waiting.</param>
+    /// <exception cref="IOException">The daemon has gone.</exception>
+    public Task<HandoffResult> UnregisterAsync(TcpEnd end, uint worker, CancellationToken cancellation = default) =>
+        AskAsync(new WorkerMessage(WorkerMessageKind.Unregister) { End = end, Worker = worker }, null, cancellation);
+
+    /// <summary>
+    /// Moves an established connection to a worker of another node. When that is done, close it: nothing is sent by it. Otherwise it is
+    /// as it was, and here. Nobody may use it meanwhile.
+    /// </summary>
+    /// <param name="connection">The connection; it stays the caller's.</param>
+    /// <param name="target">Address and port that the other worker has registered.</param>
+    /// <param name="worker">Its index.</param>
+    /// <param name="consumed">What was read of the stream already and the new owner is to read again.</param>
+    /// <param name="tag">What else goes along; with what was consumed at most <see cref="WorkerMessage.MaximumContent"/> bytes.</param>
+    /// <param name="cancellation">
+    /// Ends the waiting, not the move: where the connection is then is not known, and closing it is all that is left to do.
+    /// </param>
+    /// <exception cref="IOException">The daemon has gone.</exception>
+    public Task<HandoffResult> HandOffAsync(
+        SafeHandle connection,
+        TcpEnd target,
+        uint worker,
+        ReadOnlyMemory<byte> consumed,
+        ReadOnlyMemory<byte> tag = default,
+        CancellationToken cancellation = default)
+    {
+        var message = new WorkerMessage(WorkerMessageKind.Handoff) { End = target, Worker = worker, Consumed = consumed, Tag = tag };
+        return AskAsync(message, connection, cancellation);
+    }
+
+    /// <summary>Ends registrations and the connection to the daemon. Connections that were not taken yet are reset.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            return;
+        }
+
+        _control.Dispose();
+        _delivery?.Dispose();
+        await _reading.ConfigureAwait(false);
+        End();
+        while (_connections.Reader.TryRead(out ReceivedConnection? left))
+        {
+            _ = TcpSocket.Disconnect((int)left.Socket.DangerousGetHandle());
+            left.Dispose();
+        }
+
+        // Not the semaphore: a call may still be about to release it. It has no handle to free.
+    }
+
+    private async Task OpenDeliveryAsync(CancellationToken cancellation)
+    {
+        int result = Libc.SocketPair(SequencedPackets, out int own, out int theirs);
+        if (result < 0)
+        {
+            throw new IOException($"socketpair(2) failed with {-result} (errno(3))");
+        }
+
+        using var given = new SafeSocketHandle(theirs, ownsHandle: true);
+        _delivery = new Socket(new SafeSocketHandle(own, ownsHandle: true));
+        _reading = Task.WhenAll(ReadAnswersAsync(), ReadConnectionsAsync(_delivery));
+        HandoffResult hello = await AskAsync(new WorkerMessage(WorkerMessageKind.Hello), given, cancellation).ConfigureAwait(false);
+        if (!hello.IsDone)
+        {
+            throw new IOException($"{_path}: the daemon does not take this worker: {hello.Text}");
+        }
+    }
+
+    private async Task<HandoffResult> AskAsync(WorkerMessage question, SafeHandle? descriptor, CancellationToken cancellation)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
+        uint sequence = Interlocked.Increment(ref _lastSequence);
+        byte[] bytes = (question with { Sequence = sequence }).ToBytes();
+        var answered = new TaskCompletionSource<WorkerMessage>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _asked[sequence] = answered;
+        try
+        {
+            await SendAsync(bytes, descriptor, cancellation).ConfigureAwait(false);
+            if (_ended.Task.IsCompleted)
+            {
+                throw Gone();
+            }
+
+            WorkerMessage answer = await answered.Task.WaitAsync(cancellation).ConfigureAwait(false);
+            return new HandoffResult((RefusalReason)answer.Result, Encoding.UTF8.GetString(answer.Tag.Span));
+        }
+        finally
+        {
+            _asked.TryRemove(sequence, out _);
+        }
+    }
+
+    /// <summary>The descriptor is the kernel's copy once the message is sent, whatever its owner does then.</summary>
+    private async Task SendAsync(byte[] bytes, SafeHandle? descriptor, CancellationToken cancellation)
+    {
+        await _sending.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            while (!TrySend(bytes, descriptor))
+            {
+                // Rare: the daemon has hundreds of kilobytes to read. One thread waits for all.
+                await Task.Run(WaitForRoom, cancellation).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _sending.Release();
+        }
+    }
+
+    private bool TrySend(byte[] bytes, SafeHandle? descriptor)
+    {
+        bool holdsDescriptor = false;
+        bool holdsControl = false;
+        try
+        {
+            descriptor?.DangerousAddRef(ref holdsDescriptor);
+            _control.SafeHandle.DangerousAddRef(ref holdsControl);
+            int fd = descriptor is null ? -1 : (int)descriptor.DangerousGetHandle();
+            long sent = DescriptorPassing.Send((int)_control.SafeHandle.DangerousGetHandle(), bytes, fd);
+            return sent switch
+            {
+                >= 0 => true,
+                -Errno.TryAgain => false,
+                -Errno.BadDescriptor when fd >= 0 => throw new IOException("what was to be handed to the daemon is no open descriptor"),
+                _ => throw Gone(),
+            };
+        }
+        catch (ObjectDisposedException) when (_isDisposed != 0)
+        {
+            throw Gone();
+        }
+        finally
+        {
+            if (holdsControl)
+            {
+                _control.SafeHandle.DangerousRelease();
+            }
+
+            if (holdsDescriptor)
+            {
+                descriptor!.DangerousRelease();
+            }
+        }
+    }
+
+    private void WaitForRoom()
+    {
+        Span<PollDescriptor> wait = [new PollDescriptor { Descriptor = (int)_control.Handle, Events = PollOut }];
+        _ = Libc.Poll(wait, RoomPollMilliseconds);
+    }
+
+    private async Task ReadAnswersAsync()
+    {
+        byte[] buffer = new byte[WorkerMessage.MaximumLength];
+        try
+        {
+            while (true)
+            {
+                int length = await _control.ReceiveAsync(buffer).ConfigureAwait(false);
+                if (length == 0)
+                {
+                    break;
+                }
+
+                var answer = WorkerMessage.Read(buffer.AsSpan(0, length));
+                if (_asked.TryGetValue(answer.Sequence, out TaskCompletionSource<WorkerMessage>? asked))
+                {
+                    asked.TrySetResult(answer);
+                }
+            }
+        }
+        catch (Exception failure) when (failure is SocketException or ObjectDisposedException or ImageFormatException)
+        {
+            // The end, however it came.
+        }
+
+        End();
+    }
+
+    private async Task ReadConnectionsAsync(Socket delivery)
+    {
+        byte[] buffer = new byte[WorkerMessage.MaximumLength];
+        try
+        {
+            // Looks first: a descriptor comes by recvmsg(2) alone.
+            while (await delivery.ReceiveAsync(buffer.AsMemory(0, 1), SocketFlags.Peek).ConfigureAwait(false) > 0)
+            {
+                long length = DescriptorPassing.Receive((int)delivery.Handle, buffer, out int fd);
+                if (length > 0 && fd >= 0)
+                {
+                    Take(buffer.AsSpan(0, (int)length), fd);
+                }
+                else if (length == 0)
+                {
+                    break;
+                }
+            }
+        }
+        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+        {
+            // The end, however it came.
+        }
+
+        _connections.Writer.TryComplete();
+    }
+
+    private void Take(ReadOnlySpan<byte> bytes, int fd)
+    {
+        var socket = new SafeSocketHandle(fd, ownsHandle: true);
+        try
+        {
+            var message = WorkerMessage.Read(bytes);
+            var received = new ReceivedConnection(socket, message.End, message.Worker, message.Consumed, message.Tag);
+            if (!_connections.Writer.TryWrite(received))
+            {
+                socket.Dispose();
+            }
+        }
+        catch (ImageFormatException)
+        {
+            // A daemon of another version: the client sees a reset rather than nothing.
+            _ = TcpSocket.Disconnect(fd);
+            socket.Dispose();
+        }
+    }
+
+    private void End()
+    {
+        _ended.TrySetResult();
+        foreach (TaskCompletionSource<WorkerMessage> asked in _asked.Values)
+        {
+            asked.TrySetException(Gone());
+        }
+    }
+
+    private IOException Gone() => new(_isDisposed != 0
+        ? $"{_path}: this worker's connection to its daemon was closed"
+        : $"{_path}: the handoff daemon has gone; connections stay where they are");
+}

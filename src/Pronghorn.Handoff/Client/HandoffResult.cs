@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Net.Sockets;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Linux.Tcp;
+
+namespace Pronghorn.Handoff.Client;
+
+/// <summary>How the daemon has answered a worker.</summary>
+/// <param name="Reason">Why not; <see cref="RefusalReason.None"/> when it was done.</param>
+/// <param name="Text">The same in words; empty when it was done.</param>
+public readonly record struct HandoffResult(RefusalReason Reason, string Text)
+{
+    /// <summary>Whether it was done: of a handoff, that the connection is at the other node.</summary>
+    public bool IsDone => Reason == RefusalReason.None;
+}
+
+/// <summary>A connection that another node gave to this worker. Disposing it closes it.</summary>
+/// <param name="Socket">It, non-blocking, as if it had been accepted here.</param>
+/// <param name="Peer">The client's end.</param>
+/// <param name="Worker">Index of the worker that was meant.</param>
+/// <param name="Consumed">What the former owner read of the stream and this one is to read again.</param>
+/// <param name="Tag">What else the former owner sent along.</param>
+public sealed record ReceivedConnection(
+    SafeSocketHandle Socket, TcpEnd Peer, uint Worker, ReadOnlyMemory<byte> Consumed, ReadOnlyMemory<byte> Tag) : IDisposable
+{
+    /// <summary>As a socket of System.Net, which owns it from then on. It waits for ever where one that was accepted does.</summary>
+    public Socket ToSocket() => new(Socket);
+
+    /// <inheritdoc/>
+    public void Dispose() => Socket.Dispose();
+}
+
+/// <summary>Which of a node's services a worker belongs to.</summary>
+public enum WorkerService
+{
+    /// <summary>A balancer: vlb.</summary>
+    Vlb,
+
+    /// <summary>A server of content: las.</summary>
+    Las,
+}

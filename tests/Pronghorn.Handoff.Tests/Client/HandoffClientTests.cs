@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.IO;
+using System.Linq;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Threading;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Client;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Workers;
+using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
+using Xunit;
+
+namespace Pronghorn.Handoff.Tests.Client;
+
+/// <summary>The worker's side in C#, against the daemon's side of the same sockets.</summary>
+public sealed class HandoffClientTests : IDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(15);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("tcpm-client-").FullName;
+    private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private readonly TaskCompletionSource _mayAnswer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly WorkerServer _server;
+    private int _waiting;
+
+    public HandoffClientTests()
+    {
+        _server = new WorkerServer(_folder, 1, HandOffAsync);
+        _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        _listener.Listen();
+    }
+
+    private TcpEnd Listening => new(IpAddress.Parse("127.0.0.1"), (ushort)((IPEndPoint)_listener.LocalEndPoint!).Port);
+
+    [Fact]
+    public async Task Listener_IsRegistered_AndUnregistered()
+    {
+        await using HandoffClient client = await ConnectAsync();
+        Assert.True((await client.RegisterAsync(_listener.SafeHandle, Listening, 0)).IsDone);
+        Assert.True(_server.Serves(Listening, 0));
+        HandoffResult wrong = await client.RegisterAsync(_listener.SafeHandle, Listening with { Port = 1 }, 0);
+        Assert.Equal(RefusalReason.NotAConnection, wrong.Reason);
+        Assert.Contains("not at 127.0.0.1:1", wrong.Text, StringComparison.Ordinal);
+        Assert.True((await client.UnregisterAsync(Listening, 0)).IsDone);
+        Assert.False(_server.Serves(Listening, 0));
+    }
+
+    [Fact]
+    public async Task ConnectionThatComes_IsTakenWithWhatWasRead()
+    {
+        await using HandoffClient client = await ConnectAsync();
+        await client.RegisterAsync(_listener.SafeHandle, Listening, 0);
+        using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await peer.ConnectAsync(_listener.LocalEndPoint!);
+        using Socket accepted = await _listener.AcceptAsync();
+        var remote = new TcpEnd(Listening.Address, (ushort)((IPEndPoint)peer.LocalEndPoint!).Port);
+        var image = new ConnectionImage
+        {
+            IsIpv6 = false,
+            Local = Listening,
+            Remote = remote,
+            State = KernelTcpState.Established,
+            WriteSequence = 1,
+            RcvNxt = 1,
+            SendQueue = default,
+            Unsent = 0,
+            ReceiveQueue = default,
+            Negotiated = default,
+            MaximumSegment = 1460,
+            SendScale = 0,
+            ReceiveScale = 0,
+            Timestamp = 0,
+            Window = default,
+            Consumed = "GET /"u8.ToArray(),
+            Tag = new byte[] { 7 },
+        };
+        _server.Take(Listening, 0, Libc.Duplicate((int)accepted.Handle), image);
+
+        ReceivedConnection received = await client.Connections.ReadAsync().AsTask().WaitAsync(s_patience);
+        Assert.Equal((remote, "GET /", 7), (received.Peer, Encoding.ASCII.GetString(received.Consumed.Span), received.Tag.Span[0]));
+        using Socket socket = received.ToSocket();
+        accepted.Dispose();
+        await socket.SendAsync("hello"u8.ToArray());
+        byte[] buffer = new byte[16];
+        Assert.Equal(5, await peer.ReceiveAsync(buffer));
+    }
+
+    [Fact]
+    public async Task ManyHandoffs_AreUnderWayAtOnce_AndEachGetsItsAnswer()
+    {
+        const int Count = 200;
+        await using HandoffClient client = await ConnectAsync();
+        Task<HandoffResult>[] asked =
+        [
+            .. Enumerable.Range(0, Count).Select(number => client.HandOffAsync(
+                _listener.SafeHandle, Listening, (uint)number, new byte[number * 300])),
+        ];
+        SpinWait.SpinUntil(() => Volatile.Read(ref _waiting) == Count, s_patience);
+        Assert.Equal(Count, client.OutstandingCount);
+        _mayAnswer.SetResult();
+        HandoffResult[] answers = await Task.WhenAll(asked).WaitAsync(s_patience);
+        for (int i = 0; i < Count; i++)
+        {
+            Assert.Equal(i % 2 == 0, answers[i].IsDone);
+            Assert.Equal(i % 2 == 0 ? "" : FormattableString.Invariant($"number {i} (Peer)"), answers[i].Text);
+        }
+
+        Assert.Equal(0, client.OutstandingCount);
+    }
+
+    [Fact]
+    public async Task Cancellation_EndsTheWaiting_AndOthersGoOn()
+    {
+        await using HandoffClient client = await ConnectAsync();
+        using var cancelled = new CancellationTokenSource();
+        Task<HandoffResult> first = client.HandOffAsync(_listener.SafeHandle, Listening, 0, default, default, cancelled.Token);
+        Task<HandoffResult> second = client.HandOffAsync(_listener.SafeHandle, Listening, 2, default);
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        _mayAnswer.SetResult();
+        Assert.True((await second.WaitAsync(s_patience)).IsDone);
+    }
+
+    [Fact]
+    public async Task DaemonGoes_CallsEnd_AndItIsTold()
+    {
+        await using HandoffClient client = await ConnectAsync();
+        Task<HandoffResult> waiting = client.HandOffAsync(_listener.SafeHandle, Listening, 0, default);
+        SpinWait.SpinUntil(() => Volatile.Read(ref _waiting) == 1, s_patience);
+        _server.Dispose();
+        await client.Ended.WaitAsync(s_patience);
+        IOException gone = await Assert.ThrowsAsync<IOException>(() => waiting.WaitAsync(s_patience));
+        Assert.Contains("has gone", gone.Message, StringComparison.Ordinal);
+        await client.Connections.Completion.WaitAsync(s_patience);
+        await Assert.ThrowsAsync<IOException>(() => client.UnregisterAsync(Listening, 0));
+        IOException absent = await Assert.ThrowsAsync<IOException>(ConnectAsync);
+        Assert.Contains("las-0.sock", absent.Message, StringComparison.Ordinal);
+        _mayAnswer.SetResult();
+    }
+
+    [Fact]
+    public async Task TooMuchContent_IsRefusedHere()
+    {
+        await using HandoffClient client = await ConnectAsync();
+        await Assert.ThrowsAsync<ArgumentException>(() => client.HandOffAsync(
+            _listener.SafeHandle, Listening, 0, new byte[WorkerMessage.MaximumContent], new byte[1]));
+        Assert.Equal(0, client.OutstandingCount);
+    }
+
+    [Fact]
+    public async Task Disposed_ItTakesNoMoreCalls()
+    {
+        HandoffClient client = await ConnectAsync();
+        await client.DisposeAsync();
+        Assert.True(client.Ended.IsCompleted);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => client.UnregisterAsync(Listening, 0));
+        await client.DisposeAsync();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _server.Dispose();
+        _listener.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private Task<HandoffClient> ConnectAsync() => HandoffClient.ConnectAsync(WorkerService.Las, 0, _folder);
+
+    private async Task<Refusal> HandOffAsync(WorkerMessage request, int fd)
+    {
+        Interlocked.Increment(ref _waiting);
+        await _mayAnswer.Task;
+        return request.Worker % 2 == 0
+            ? Refusal.None
+            : new Refusal(RefusalReason.Peer, FormattableString.Invariant($"number {request.Worker}"));
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.IO;
+using System.Linq;
+using System.Security.Cryptography;
+using System.Threading.Tasks;
+using Pronghorn.Lab.Cdn.Content;
+using Pronghorn.Lab.Cdn.Network;
+using Pronghorn.Lab.Cdn.Servers;
+using Xunit;
+
+namespace Pronghorn.Lab.Cdn.Tests.Live;
+
+/// <summary>What happens when a part goes, and what is left behind.</summary>
+public sealed class CdnFailureTests
+{
+    [Fact]
+    public async Task DaemonsAreKilled_ServersRelay_AndHandOffAgainWhenTheyAreBack()
+    {
+        string name;
+        await using (CdnLab lab = await CdnLab.CreateAsync(
+            new CdnLabOptions { Program = [CdnLabTests.World.ProgramPath()], Edges = 2, Ways = [LasWay.Handoff] }))
+        {
+            name = lab.Name;
+            await GetAllAsync(lab);
+            Assert.True(await SumAsync(lab, static status => status.Given) > 0);
+            long given = await SumAsync(lab, static status => status.Given);
+            foreach (CdnEdge edge in lab.Edges)
+            {
+                edge.Daemon!.Kill();
+                edge.Daemon.WaitForExit();
+            }
+
+            while (await SumAsync(lab, static status => status.Workers) > 0)
+            {
+                await Task.Yield();
+            }
+
+            await GetAllAsync(lab);
+            Assert.Equal(given, await SumAsync(lab, static status => status.Given));
+            Assert.True(await SumAsync(lab, static status => status.Relayed) > 0);
+            foreach (CdnEdge edge in lab.Edges)
+            {
+                lab.StartDaemon(edge);
+            }
+
+            while (await SumAsync(lab, static status => status.Workers) < 2)
+            {
+                await Task.Yield();
+            }
+        }
+
+        Assert.DoesNotContain(
+            Directory.GetFiles("/run/netns"), file => Path.GetFileName(file).StartsWith(name + "-", StringComparison.Ordinal));
+        Assert.False(Directory.Exists(CdnLab.FolderOf(name)));
+        const string Pins = "/sys/fs/bpf/pronghorn/handoff";
+        Assert.False(Directory.Exists(Pins) && Directory.GetDirectories(Pins, name + "-*").Length > 0);
+    }
+
+    private static async Task<long> SumAsync(CdnLab lab, Func<LasStatus, long> number) =>
+        (await Task.WhenAll(lab.Edges.Select(edge => lab.AskServerAsync(edge, LasWay.Handoff)))).Sum(number);
+
+    private static async Task GetAllAsync(CdnLab lab)
+    {
+        foreach (string name in (string[])["a", "b", "c", "d", "e", "f"])
+        {
+            string file = Path.GetTempFileName();
+            string url = FormattableString.Invariant($"http://{CdnLab.ServiceAddress}:{CdnLab.PortOf(LasWay.Handoff)}/file/{name}/100000");
+            lab.Client.Run("curl", "-sS", "--fail", "--max-time", "15", "-o", file, url);
+            byte[] expected = new byte[100_000];
+            GeneratedContent.Fill(name, 0, expected);
+            Assert.Equal(SHA256.HashData(expected), SHA256.HashData(await File.ReadAllBytesAsync(file)));
+            File.Delete(file);
+        }
+    }
+}
