@@ -35,10 +35,11 @@ internal sealed class StatusServer : IDisposable
             try
             {
                 using Socket socket = await _listener.AcceptAsync(cancellation);
+                byte[] status = Encoding.UTF8.GetBytes(_status().ToJson());
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
                 limit.CancelAfter(TimeSpan.FromSeconds(1));
                 await using var stream = new NetworkStream(socket);
-                await stream.WriteAsync(Encoding.UTF8.GetBytes(_status().ToJson()), limit.Token);
+                await stream.WriteAsync(status, limit.Token);
             }
             catch (Exception failure) when (failure is SocketException or IOException or OperationCanceledException)
             {

@@ -112,8 +112,8 @@ public sealed class MoveProtocolTests
             Assert.Equal(new Asked(s_request.Stay), message);
             Assert.True(there.Decide(s_request.Stay, isGiven));
         });
-        Task<Refusal> target = new TargetMove(new Wire(toOrigin, toTarget, null, null), toTarget.Reader, TimesFor(null), there, later)
-            .RunAsync(s_request, world, CancellationToken.None);
+        Task<Refusal> target = AnswerAsync(
+            toTarget, new TargetMove(new Wire(toOrigin, toTarget, null, null), toTarget.Reader, TimesFor(null), there, later), world);
         Task<MoveOutcome> origin = new OriginMove(
             new Wire(toTarget, toOrigin, null, typeof(Commit)), toOrigin.Reader, TimesFor(null), here)
             .RunAsync(s_request, world, static image => image, CancellationToken.None);
@@ -121,6 +121,7 @@ public sealed class MoveProtocolTests
         Assert.Equal(isGiven, (await target).IsNone);
         while (!here.Leaving.Any())
         {
+            Assert.False(origin.IsCompleted, "the origin did not ask");
             await Task.Yield();
         }
 
@@ -141,8 +142,8 @@ public sealed class MoveProtocolTests
         var world = new World(null);
         Channel<Message> toTarget = Channel.CreateUnbounded<Message>();
         Channel<Message> toOrigin = Channel.CreateUnbounded<Message>();
-        Task<Refusal> target = new TargetMove(new Wire(toOrigin, toTarget, null, null), toTarget.Reader, times, there)
-            .RunAsync(s_request, world, CancellationToken.None);
+        Task<Refusal> target = AnswerAsync(
+            toTarget, new TargetMove(new Wire(toOrigin, toTarget, null, null), toTarget.Reader, times, there), world);
         MoveOutcome outcome = await new OriginMove(
             new Wire(toTarget, toOrigin, null, typeof(Commit)), toOrigin.Reader, times, here)
             .RunAsync(s_request, world, static image => image, CancellationToken.None);
@@ -193,7 +194,8 @@ public sealed class MoveProtocolTests
         Channel<Message> toOrigin = Channel.CreateUnbounded<Message>();
         MoveTimes times = TimesFor(lost);
         var origin = new OriginMove(new Wire(toTarget, toOrigin, lost, ends), toOrigin.Reader, times);
-        Task<Refusal> target = AnswerAsync(toTarget, toOrigin, lost, ends, world, times);
+        Task<Refusal> target = AnswerAsync(
+            toTarget, new TargetMove(new Wire(toOrigin, toTarget, lost, ends), toTarget.Reader, times), world);
         MoveOutcome outcome = await origin.RunAsync(s_request, world, static image => image, CancellationToken.None);
         toTarget.Writer.TryComplete();
         return (outcome, await target, world);
@@ -210,14 +212,11 @@ public sealed class MoveProtocolTests
             lost == typeof(Commit) ? TimeSpan.FromSeconds(3) : s_ever);
     }
 
-    private static async Task<Refusal> AnswerAsync(
-        Channel<Message> toTarget, Channel<Message> toOrigin, Type? lost, Type? ends, World world, MoveTimes times)
+    private static async Task<Refusal> AnswerAsync(Channel<Message> toTarget, TargetMove move, World world)
     {
         try
         {
-            var request = (Prepare)await toTarget.Reader.ReadAsync();
-            return await new TargetMove(new Wire(toOrigin, toTarget, lost, ends), toTarget.Reader, times)
-                .RunAsync(request, world, CancellationToken.None);
+            return await move.RunAsync((Prepare)await toTarget.Reader.ReadAsync(), world, CancellationToken.None);
         }
         catch (Exception ended) when (ended is ChannelClosedException or InvalidCastException)
         {
