@@ -37,11 +37,47 @@ public sealed class BridgedHosts : IDisposable
         _hosts.Add(host);
         string port = string.Create(CultureInfo.InvariantCulture, $"port{number}");
         LabCommand.Run("ip", "link", "add", port, "netns", _switch.Name, "type", "veth", "peer", "name", Interface, "netns", host.Name);
+        Plug(host, number, port);
+        return host;
+    }
+
+    /// <summary>
+    /// Makes a host behind a cable: a namespace between it and the bridge, in which a program of the caller's carries frames between
+    /// "inside" and "outside". Both go with this.
+    /// </summary>
+    /// <param name="name">Its name here.</param>
+    /// <param name="number">Its number, 1 to 254.</param>
+    public (NetworkNamespace Host, NetworkNamespace Cable) AddBehindCable(string name, int number)
+    {
+        NetworkNamespace host = NetworkNamespace.Create($"{_prefix}-{name}");
+        NetworkNamespace cable = NetworkNamespace.Create($"{_prefix}-{name}-cable");
+        _hosts.AddRange(host, cable);
+        string port = string.Create(CultureInfo.InvariantCulture, $"port{number}");
+        LabCommand.Run("ip", "link", "add", "inside", "netns", cable.Name, "type", "veth", "peer", "name", Interface, "netns", host.Name);
+        LabCommand.Run("ip", "link", "add", "outside", "netns", cable.Name, "type", "veth", "peer", "name", port, "netns", _switch.Name);
+        foreach ((NetworkNamespace place, string link) in
+            ((NetworkNamespace, string)[])[(host, Interface), (cable, "inside"), (cable, "outside"), (_switch, port)])
+        {
+            // Without segmentation every frame is one that a wire could carry, or lose.
+            place.Run("ethtool", "-K", link, "tx", "off", "tso", "off", "gso", "off", "gro", "off");
+        }
+
+        foreach (string link in (string[])["inside", "outside"])
+        {
+            cable.TryRun("sysctl", "-qw", $"net.ipv6.conf.{link}.disable_ipv6=1");
+            cable.Run("ip", "link", "set", link, "up");
+        }
+
+        Plug(host, number, port);
+        return (host, cable);
+    }
+
+    private void Plug(NetworkNamespace host, int number, string port)
+    {
         _switch.Run("ip", "link", "set", port, "master", "bridge0", "up");
         host.Run("ip", "address", "add", Address(number) + "/24", "dev", Interface);
         host.Run("ip", "address", "add", Address(number, isIpv6: true) + "/64", "dev", Interface, "nodad");
         host.Run("ip", "link", "set", Interface, "up");
-        return host;
     }
 
     /// <summary>

@@ -117,8 +117,8 @@ public sealed class HandoffClient : IAsyncDisposable
     /// <param name="cancellation">
     /// Ends the waiting, not the move: where the connection is then is not known, and closing it is all that is left to do.
     /// </param>
-    /// <exception cref="IOException">The daemon has gone.</exception>
-    public Task<HandoffResult> HandOffAsync(
+    /// <exception cref="IOException">The daemon has gone, and was not started again within ten seconds.</exception>
+    public async Task<HandoffResult> HandOffAsync(
         SafeHandle connection,
         TcpEnd target,
         uint worker,
@@ -126,8 +126,17 @@ public sealed class HandoffClient : IAsyncDisposable
         ReadOnlyMemory<byte> tag = default,
         CancellationToken cancellation = default)
     {
+        ArgumentNullException.ThrowIfNull(connection);
         var message = new WorkerMessage(WorkerMessageKind.Handoff) { End = target, Worker = worker, Consumed = consumed, Tag = tag };
-        return AskAsync(message, connection, cancellation);
+        try
+        {
+            return await AskAsync(message, connection, cancellation).ConfigureAwait(false);
+        }
+        catch (IOException) when (_isDisposed == 0)
+        {
+            // The daemon may have left the connection silent: only a daemon can wake it.
+            return await InterruptedHandoff.EndAsync(_path, connection, cancellation).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Ends registrations and the connection to the daemon. Connections that were not taken yet are reset.</summary>
