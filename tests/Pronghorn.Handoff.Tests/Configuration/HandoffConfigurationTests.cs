@@ -69,6 +69,11 @@ public sealed class HandoffConfigurationTests
     [InlineData("peer = a 10.0.0.3\npeer = a 10.0.0.4", "tcpm.conf:3: peer a at 10.0.0.4:1950 is there twice")]
     [InlineData("certificate = /a", "belong together")]
     [InlineData("certificate = a", "a path from the root")]
+    [InlineData("preshared_key = a", "a path from the root")]
+    [InlineData("certificate = /a\nkey = /b\nauthority = /c\npreshared_key = /d", "both certificates and a preshared_key")]
+    [InlineData("certificate = /a\nkey = /b\nauthority = /c\nname = edge-1", "name belongs to preshared_key")]
+    [InlineData("name = edge 1", "it must be 1 to 64 letters")]
+    [InlineData("name = 10.0.0.3", "not an address")]
     [InlineData("interface =", "interface is empty")]
     public void WrongLine_IsNamedWithItsRange(string line, string expected)
     {
