@@ -93,6 +93,9 @@ enum handoff_counter {
 	HANDOFF_COUNT_DROP_HOP_LIMIT,
 	HANDOFF_COUNT_DROP_OWN,
 	HANDOFF_COUNT_DROP_NO_HOLD,
+	/* Not packets but their bytes, with their headers as far as tc sees them. */
+	HANDOFF_COUNT_REDIRECTED_BYTES,
+	HANDOFF_COUNT_TRANSLATED_BYTES,
 	HANDOFF_COUNTERS,
 };
 
@@ -104,12 +107,17 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } handoff_counters SEC(".maps");
 
-static __always_inline void handoff_count(__u32 counter)
+static __always_inline void handoff_add(__u32 counter, __u64 number)
 {
 	__u64 *value = bpf_map_lookup_elem(&handoff_counters, &counter);
 
 	if (value)
-		(*value)++;
+		*value += number;
+}
+
+static __always_inline void handoff_count(__u32 counter)
+{
+	handoff_add(counter, 1);
 }
 
 #endif
