@@ -99,6 +99,9 @@ public sealed class HandoffDaemon : IDisposable
     internal static TapDevice Prepare(HandoffConfiguration configuration, string instance)
     {
         ArgumentNullException.ThrowIfNull(configuration);
+
+        // What is wrong in the files is to be said before anything is changed.
+        _ = PeerIdentity.Read(configuration);
         (_, int index) = FindInterface(configuration);
         BpfFileSystem.EnsureMounted();
 
