@@ -91,7 +91,8 @@ internal sealed class ConfigurationReader(string path)
                 return configuration with { PeerTimeout = Number(key, value, 5, 3600) };
             default:
                 throw Wrong($"there is no key \"{key}\"; there are svcWorkerNum, port, local_ip, peer, interface, socket_directory, "
-                    + "certificate, key, authority, preshared_key, name, held_megabytes, max_connections, metrics, worker_group and peer_timeout");
+                    + "certificate, key, authority, preshared_key, name, held_megabytes, max_connections, metrics, worker_group and "
+                    + "peer_timeout");
         }
     }
 

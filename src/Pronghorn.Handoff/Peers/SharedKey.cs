@@ -72,7 +72,8 @@ public static class SharedKey
                     $"preshared_key: {path} is not an even number of hex digits, at most {LargestFile}; {Advice}")
                 : text.Length < FewestBytes * 2
                 ? throw new HandoffConfigurationException(
-                    $"preshared_key: {path} has {text.Length} hex digits; {FewestBytes * 2} are needed: a short key can be guessed. {Advice}")
+                    $"preshared_key: {path} has {text.Length} hex digits; {FewestBytes * 2} are needed: a short key can be guessed; "
+                    + Advice)
                 : Convert.FromHexString(text);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
