@@ -93,15 +93,21 @@ enum handoff_counter {
 	HANDOFF_COUNT_DROP_HOP_LIMIT,
 	HANDOFF_COUNT_DROP_OWN,
 	HANDOFF_COUNT_DROP_NO_HOLD,
+	HANDOFF_COUNT_ERRORS_REDIRECTED,
+	HANDOFF_COUNT_DROP_TOO_BIG,
+	HANDOFF_COUNT_TOO_BIG_ANSWERED,
 	/* Not packets but their bytes, with their headers as far as tc sees them. */
 	HANDOFF_COUNT_REDIRECTED_BYTES,
 	HANDOFF_COUNT_TRANSLATED_BYTES,
 	HANDOFF_COUNTERS,
 };
 
+/* A pinned map keeps its size: with room, a later version that counts more takes it over. New counters go to the end. */
+#define HANDOFF_COUNTERS_ROOM 64
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, HANDOFF_COUNTERS);
+	__uint(max_entries, HANDOFF_COUNTERS_ROOM);
 	__type(key, __u32);
 	__type(value, __u64);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);

@@ -8,11 +8,6 @@
  */
 #include "service_forward.h"
 
-#define ICMPV6_DESTINATION_UNREACHABLE 1
-#define ICMPV6_PACKET_TOO_BIG 2
-#define ICMPV6_TIME_EXCEEDED 3
-#define ICMPV6_PARAMETER_PROBLEM 4
-
 struct quoted {
 	/* Ends of the quoted packet, as quoted. */
 	struct connection_key key;

@@ -8,43 +8,17 @@
  * frame_grow_network(), which change the frame around its headers, checksum_is_partial(), and later
  * partial_quoted_sum().
  */
+#include "error_limit.h"
 #include "service_errors.h"
 
 static __always_inline __u64 partial_quoted_sum(struct packet_context *context, const struct packet *packet,
 						__u32 words);
 
 #define ICMP_PORT_UNREACHABLE 3
-#define ICMP_FRAGMENTATION_NEEDED 4
 #define ICMPV6_PORT_UNREACHABLE 4
 #define REJECT_TTL 64
 /* Of the rejected packet, from its network header on; in words. RFC 792 asks for 28 octets. */
 #define REJECT_QUOTED_WORDS 24
-
-/* ICMP errors per processor: one a millisecond, a hundred at once. Resets are not limited, as in the kernel. */
-#define REJECT_INTERVAL_NS 1000000ull
-#define REJECT_BURST_NS 100000000ull
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} reject_schedule SEC(".maps");
-
-static __always_inline int reject_is_allowed(__u64 now)
-{
-	__u32 zero = 0;
-	__u64 *next = bpf_map_lookup_elem(&reject_schedule, &zero);
-
-	if (!next)
-		return 0;
-	if (*next < now)
-		*next = now;
-	if (*next - now > REJECT_BURST_NS)
-		return 0;
-	*next += REJECT_INTERVAL_NS;
-	return 1;
-}
 
 static __always_inline void ethernet_turn(struct ethernet_header *ethernet)
 {

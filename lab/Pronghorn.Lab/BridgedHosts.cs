@@ -44,6 +44,47 @@ public sealed class BridgedHosts : IDisposable
         return host;
     }
 
+    /// <summary>
+    /// Makes a host behind two routers, the first of them on the bridge, between which only small packets fit. It goes with this, and
+    /// the hosts that are there already have a route to it.
+    /// </summary>
+    /// <param name="name">Its name here.</param>
+    /// <param name="number">The number of the router on the bridge, 1 to 99.</param>
+    /// <param name="mtu">What fits between the routers; at least 1280 for IPv6.</param>
+    public NetworkNamespace AddBehindNarrowLink(string name, int number, int mtu)
+    {
+        List<NetworkNamespace> neighbours = [.. _hosts];
+        NetworkNamespace near = Add(name + "-near", number);
+        NetworkNamespace far = NetworkNamespace.Create($"{_prefix}-{name}-far");
+        NetworkNamespace host = NetworkNamespace.Create($"{_prefix}-{name}");
+        _hosts.AddRange(far, host);
+        string limit = mtu.ToString(CultureInfo.InvariantCulture);
+        string own = number.ToString(CultureInfo.InvariantCulture);
+        near.Run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
+        far.Run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
+        LabCommand.Run(
+            "ip", "link", "add", "narrow0", "mtu", limit, "netns", near.Name, "type", "veth",
+            "peer", "name", "narrow0", "mtu", limit, "netns", far.Name);
+        LabCommand.Run("ip", "link", "add", "wide0", "netns", far.Name, "type", "veth", "peer", "name", Interface, "netns", host.Name);
+        foreach (bool isIpv6 in (bool[])[false, true])
+        {
+            string between = isIpv6 ? $"fd04:{own}::" : $"10.4.{own}.";
+            string behind = isIpv6 ? $"fd03:{own}::" : $"10.3.{own}.";
+            string length = isIpv6 ? "/64" : "/24";
+            string network = behind + (isIpv6 ? "" : "0") + length;
+            AddAddress(near, "narrow0", between + "1" + length);
+            AddAddress(far, "narrow0", between + "2" + length);
+            AddAddress(far, "wide0", behind + "1" + length);
+            AddAddress(host, Interface, behind + "2" + length);
+            near.Run("ip", "route", "add", network, "via", between + "2");
+            far.Run("ip", "route", "add", "default", "via", between + "1");
+            host.Run("ip", "route", "add", "default", "via", behind + "1");
+            neighbours.ForEach(neighbour => neighbour.Run("ip", "route", "add", network, "via", Address(number, isIpv6)));
+        }
+
+        return host;
+    }
+
     /// <summary>The address of a host.</summary>
     public static string Address(int number, bool isIpv6 = false) =>
         string.Create(CultureInfo.InvariantCulture, $"{(isIpv6 ? "fd02::" : "10.2.0.")}{number}");
@@ -53,5 +94,18 @@ public sealed class BridgedHosts : IDisposable
     {
         _hosts.ForEach(static host => host.Dispose());
         _switch.Dispose();
+    }
+
+    private static void AddAddress(NetworkNamespace host, string device, string address)
+    {
+        host.Run("ip", "link", "set", device, "up");
+        if (address.Contains(':', StringComparison.Ordinal))
+        {
+            host.Run("ip", "address", "add", address, "dev", device, "nodad");
+        }
+        else
+        {
+            host.Run("ip", "address", "add", address, "dev", device);
+        }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Generic;
 using System.CommandLine;
 using System.IO;
 using System.Linq;
@@ -95,15 +96,19 @@ internal static class HandoffCommand
 
     private static void Print(HandoffStatus status)
     {
-        Terminal.Result($"process {status.ProcessId}, interface {status.Interface}, listeners of workers: {status.Listeners}");
-        Terminal.Result($"given away: {status.Given} (not confirmed: {status.GivenUnconfirmed}), entries: {status.InboundEntries} of {status.InboundLimit}");
+        Terminal.Result(
+            $"process {status.ProcessId}, interface {status.Interface}, listeners of workers: {status.Listeners}, "
+            + $"under way: {status.MovesUnderWay}");
+        Terminal.Result(
+            $"given away: {status.Given} (not confirmed: {status.GivenUnconfirmed}), "
+            + $"entries: {status.InboundEntries} of {status.InboundLimit}");
         Terminal.Result(
             $"taken and open: {status.TakenNow}, entries: {status.OutboundEntries} of {status.OutboundLimit}, "
             + $"no worker could be given: {status.Undelivered}");
         Terminal.Result($"waiting: {status.HeldBytes} bytes, frames dropped: {status.HeldDropped}");
         foreach ((string reason, long count) in status.Refused)
         {
-            Terminal.Result($"refused, {reason}: {count}");
+            Terminal.Result($"refused, {reason}: {count}; last: {status.LastRefusals.GetValueOrDefault(reason)}");
         }
 
         foreach ((string limit, long count) in status.FreezeMicroseconds)

@@ -14,6 +14,7 @@ internal sealed class HandoffCounts
     internal const int FreezeIntervals = 22;
 
     private readonly long[] _refused = new long[Enum.GetValues<RefusalReason>().Length];
+    private readonly string?[] _lastRefusals = new string?[Enum.GetValues<RefusalReason>().Length];
     private readonly long[] _freezes = new long[FreezeIntervals];
     private long _freezeTicks;
     private long _given;
@@ -27,6 +28,9 @@ internal sealed class HandoffCounts
 
     /// <summary>Moves that did not come about.</summary>
     internal long Refused(RefusalReason reason) => Interlocked.Read(ref _refused[(int)reason]);
+
+    /// <summary>The last of them, in words; null for none.</summary>
+    internal string? LastRefusal(RefusalReason reason) => Volatile.Read(ref _lastRefusals[(int)reason]);
 
     /// <summary>Freezes of an interval.</summary>
     internal long Freezes(int interval) => Interlocked.Read(ref _freezes[interval]);
@@ -52,6 +56,7 @@ internal sealed class HandoffCounts
         if (!outcome.Refusal.IsNone)
         {
             Interlocked.Increment(ref _refused[(int)outcome.Refusal.Reason]);
+            Volatile.Write(ref _lastRefusals[(int)outcome.Refusal.Reason], outcome.Refusal.ToString());
             return;
         }
 

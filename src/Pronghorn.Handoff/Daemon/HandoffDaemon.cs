@@ -79,9 +79,9 @@ public sealed class HandoffDaemon : IDisposable
         _peers = new PeerTable(
             configuration.Peers, authentication,
             (stream, link) => new PeerConnection(
-                stream, node, _workers!, _lifetimes, unsettled: unsettled, anchors: request => AnchorOf(request, link)));
+                stream, node, _workers!, _lifetimes, unsettled: unsettled, link: link, anchors: request => AnchorOf(request, link)));
         int result = Lifetimes.Open(
-            node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, known => _peers.Find(known.Address));
+            node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, known => _peers.Find(known.Address), unsettled);
         _lifetimes = lifetimes ?? throw new IOException(string.Create(
             CultureInfo.InvariantCulture, $"the kernel does not tell of connections that end (sock_diag, error {-result})"));
         _workers = new WorkerServer(
@@ -163,12 +163,15 @@ public sealed class HandoffDaemon : IDisposable
             ProcessId = Environment.ProcessId,
             Interface = _interface,
             Listeners = _workers.RegisteredCount,
+            MovesUnderWay = _peers.Links.Sum(static link => link.ActiveMoves),
             Given = _counts.Given,
             GivenUnconfirmed = _counts.Unconfirmed,
             TakenNow = _lifetimes.TakenCount,
             Undelivered = _workers.UndeliveredCount,
             Refused = Enum.GetValues<RefusalReason>().Where(reason => reason != RefusalReason.None && _counts.Refused(reason) > 0)
                 .ToDictionary(static reason => reason.ToString(), _counts.Refused),
+            LastRefusals = Enum.GetValues<RefusalReason>().Where(reason => _counts.LastRefusal(reason) is not null)
+                .ToDictionary(static reason => reason.ToString(), reason => _counts.LastRefusal(reason)!),
             FreezeMicroseconds = Enumerable.Range(0, HandoffCounts.FreezeIntervals).Where(interval => _counts.Freezes(interval) > 0)
                 .ToDictionary(NameOf, _counts.Freezes),
             HeldBytes = _held.Bytes,

@@ -22,6 +22,7 @@ internal static class HandoffMetrics
         Counter(text, "undelivered", "Connections that came and that no worker could be given", status.Undelivered);
         Gauge(text, "taken", "Connections that other nodes gave and that have not ended", status.TakenNow);
         Gauge(text, "listeners", "Listeners that workers take connections for", status.Listeners);
+        Gauge(text, "moves_under_way", "Moves that have begun and not ended", status.MovesUnderWay);
         Gauge(text, "held_bytes", "Bytes of packets that wait", status.HeldBytes);
         Counter(text, "held_dropped_frames", "Frames dropped because too many waited", status.HeldDropped);
         WriteTables(text, status);

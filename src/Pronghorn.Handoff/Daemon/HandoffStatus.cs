@@ -21,6 +21,9 @@ public sealed record HandoffStatus
     /// <summary>Listeners that workers take connections for.</summary>
     public required int Listeners { get; init; }
 
+    /// <summary>Moves under way, in either direction.</summary>
+    public required int MovesUnderWay { get; init; }
+
     /// <summary>Connections given to other nodes since it began.</summary>
     public required long Given { get; init; }
 
@@ -35,6 +38,9 @@ public sealed record HandoffStatus
 
     /// <summary>Moves that did not come about, by reason.</summary>
     public required IReadOnlyDictionary<string, long> Refused { get; init; }
+
+    /// <summary>The last of them, by reason, in words.</summary>
+    public required IReadOnlyDictionary<string, string> LastRefusals { get; init; }
 
     /// <summary>How long peers' segments were held: number of moves up to so many microseconds.</summary>
     public required IReadOnlyDictionary<string, long> FreezeMicroseconds { get; init; }

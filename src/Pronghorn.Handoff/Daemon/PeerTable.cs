@@ -28,8 +28,8 @@ internal sealed class PeerTable : IDisposable
     private const int MostUnknown = 64;
 
     // A stream that nothing comes over is dead after so long; the kernel finds out (tcp(7)).
-    private const int KeepAliveIdleSeconds = 5;
-    private const int KeepAliveIntervalSeconds = 2;
+    private const int KeepAliveIdleSeconds = 2;
+    private const int KeepAliveIntervalSeconds = 1;
     private const int KeepAliveProbes = 3;
     private const int UserTimeoutMilliseconds = 10_000;
     private const int OptionUserTimeout = 18; // TCP_USER_TIMEOUT

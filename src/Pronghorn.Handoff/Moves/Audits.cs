@@ -54,6 +54,25 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
         }
     }
 
+    /// <summary>Says whether a connection was given, once that is decided; the other asks again.</summary>
+    /// <param name="asked">What another node restored, and did not hear of any more.</param>
+    /// <param name="asker">That node.</param>
+    public void Answer(Asked asked, IMessageSender asker)
+    {
+        ArgumentNullException.ThrowIfNull(asked);
+        ArgumentNullException.ThrowIfNull(asker);
+        SteeringMode? mode = null;
+        foreach (GivenEntry given in node.Layer.Tables.ListGiven())
+        {
+            mode = given.Stay == asked.Stay ? given.Mode : mode;
+        }
+
+        if (mode != SteeringMode.Hold)
+        {
+            _ = asker.SendAsync(new Decided(asked.Stay, mode is not null), CancellationToken.None).AsTask();
+        }
+    }
+
     /// <summary>A connection that this node gave is not at its owner any more, or never came to be there.</summary>
     public void Take(Ended ended)
     {
@@ -67,7 +86,7 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
 
     private Message? AnswerTo(AuditItem item)
     {
-        if (unsettled.Commit(item.Stay))
+        if (unsettled.Decide(item.Stay, isGiven: true))
         {
             return new Owned(item.Stay);
         }
@@ -86,7 +105,9 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
         bool isGiven = tables.FindGiven(item.Target, item.Remote, out GivenEntry given);
         if (isGiven && given.Stay.IsAfter(item.Stay))
         {
-            return given.Mode == SteeringMode.Redirect ? new Moved(given.Stay, item.Known, item.Remote, given.Target) : null;
+            return item.IsUnsettled ? new Owned(item.Stay)
+                : given.Mode == SteeringMode.Redirect ? new Moved(given.Stay, item.Known, item.Remote, given.Target)
+                : null;
         }
 
         if (isGiven && given.Stay == item.Stay)

@@ -58,8 +58,14 @@ public sealed class Lifetimes : IDisposable
     /// <param name="grace">How long an entry outlives its connection.</param>
     /// <param name="lifetimes">What was made; null on failure.</param>
     /// <param name="anchors">Who is told of a connection that the peer knows under an address; null for nobody.</param>
+    /// <param name="unsettled">Is told of connections whose new owner may not have heard that they are its own; null for nobody.</param>
     /// <returns>0 or a negative error number.</returns>
-    public static int Open(SteeredNode node, TimeSpan grace, out Lifetimes? lifetimes, Func<TcpEnd, IMessageSender?>? anchors = null)
+    public static int Open(
+        SteeredNode node,
+        TimeSpan grace,
+        out Lifetimes? lifetimes,
+        Func<TcpEnd, IMessageSender?>? anchors = null,
+        Unsettled? unsettled = null)
     {
         lifetimes = null;
         int result = SocketDiagnostics.Open(out SocketDiagnostics? diagnostics);
@@ -77,7 +83,7 @@ public sealed class Lifetimes : IDisposable
         }
 
         lifetimes = new Lifetimes(node, grace, monitor, diagnostics);
-        result = lifetimes.Recover(anchors ?? (static _ => null));
+        result = lifetimes.Recover(anchors ?? (static _ => null), unsettled ?? new Unsettled());
         lifetimes._reader.Start();
         if (result < 0)
         {
@@ -227,7 +233,7 @@ public sealed class Lifetimes : IDisposable
         }
     }
 
-    private int Recover(Func<TcpEnd, IMessageSender?> anchors)
+    private int Recover(Func<TcpEnd, IMessageSender?> anchors, Unsettled unsettled)
     {
         int result = ListSockets(out Dictionary<(TcpEnd, TcpEnd), ulong> sockets);
         if (result < 0)
@@ -241,9 +247,8 @@ public sealed class Lifetimes : IDisposable
             var taken = new Taken(entry.Stay, entry.Known, entry.Remote, entry.Local, anchors(entry.Known));
             if (tables.FindGiven(entry.Local, entry.Remote, out GivenEntry given) && given.Stay.IsAfter(entry.Stay))
             {
-                taken.State = TakenState.Left;
-                _owners[(taken.Local, taken.Remote)] = taken;
-                _left[given.Stay] = taken;
+                unsettled.Remember(new AuditItem(given.Stay, given.Local, given.Remote, given.Target, IsUnsettled: true));
+                SetLeft(taken, given);
             }
             else if (sockets.TryGetValue((entry.Local, entry.Remote), out ulong cookie))
             {
@@ -251,16 +256,7 @@ public sealed class Lifetimes : IDisposable
             }
             else
             {
-                // Whoever gave one that never lived may take it back: its peer must not hear that there is nothing here.
-                taken.State = entry.HasLived ? TakenState.Ended : TakenState.NeverLived;
-                _owners[(taken.Local, taken.Remote)] = taken;
-                if (entry.HasLived)
-                {
-                    tables.SetLive(taken.Local, taken.Remote);
-                    Tell(taken, new Ended(taken.Stay, taken.Known, taken.Remote));
-                }
-
-                After(() => Forget(taken));
+                SetEnded(taken, entry.HasLived);
             }
         }
 
@@ -273,6 +269,35 @@ public sealed class Lifetimes : IDisposable
         }
 
         return 0;
+    }
+
+    private void SetLeft(Taken taken, GivenEntry given)
+    {
+        taken.State = TakenState.Left;
+        _owners[(taken.Local, taken.Remote)] = taken;
+        if (given.Target.Address == taken.Known.Address)
+        {
+            After(() => Forget(taken));
+        }
+        else
+        {
+            // Its anchor asks about the stay here, and hears of the next one then.
+            _left[given.Stay] = taken;
+        }
+    }
+
+    private void SetEnded(Taken taken, bool hasLived)
+    {
+        // Whoever gave one that never lived may take it back: its peer must not hear that there is nothing here.
+        taken.State = hasLived ? TakenState.Ended : TakenState.NeverLived;
+        _owners[(taken.Local, taken.Remote)] = taken;
+        if (hasLived)
+        {
+            _node.Layer.Tables.SetLive(taken.Local, taken.Remote);
+            Tell(taken, new Ended(taken.Stay, taken.Known, taken.Remote));
+        }
+
+        After(() => Forget(taken));
     }
 
     private int ListSockets(out Dictionary<(TcpEnd Local, TcpEnd Remote), ulong> sockets)

@@ -37,6 +37,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     private readonly Unsettled? _unsettled;
     private readonly Audits? _audits;
     private readonly Func<Prepare, IMessageSender> _anchors;
+    private readonly IMessageSender? _link;
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _outgoing = new();
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _incoming = new();
     private readonly CancellationTokenSource _ended = new();
@@ -50,6 +51,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     /// <param name="lifetimes">Sees to the entries of connections that end; null for nobody.</param>
     /// <param name="times">How long to wait for the other.</param>
     /// <param name="unsettled">Moves that wait for word of the other side over a later stream; null: there is none.</param>
+    /// <param name="link">The other daemon over whatever stream there is, later than this one; null: over this one only.</param>
     /// <param name="anchors">
     /// Who is told what becomes of a connection that came: the node that the peer knows, later than this stream perhaps. Null: the other.
     /// </param>
@@ -60,10 +62,12 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         Lifetimes? lifetimes = null,
         MoveTimes? times = null,
         Unsettled? unsettled = null,
+        IMessageSender? link = null,
         Func<Prepare, IMessageSender>? anchors = null)
     {
         _anchors = anchors ?? (_ => this);
         _lifetimes = lifetimes;
+        _link = link;
         _unsettled = unsettled;
         _audits = lifetimes is null ? null : new Audits(node, lifetimes, unsettled ?? new Unsettled());
         _stream = new MessageStream(stream);
@@ -137,7 +141,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             return new MoveOutcome(refusal, default, default, IsLive: false);
         }
 
-        Stay stay = isTaken ? before.Next : new Stay(NewNumber(), 1);
+        Stay stay = isTaken ? before.Next() : new Stay(NewNumber(), 1);
         var request = new Prepare(NewNumber(), stay, isIpv6, isTaken ? known : local, remote, listener, worker);
         Channel<Message> answers = Channel.CreateBounded<Message>(MostWaiting);
         _outgoing[request.Move] = answers;
@@ -237,6 +241,12 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             case Audit audit:
                 _audits?.Answer(audit, this);
                 break;
+            case Asked asked:
+                _audits?.Answer(asked, this);
+                break;
+            case Decided decided:
+                _unsettled?.Decide(decided.Stay, decided.IsGiven);
+                break;
             case Owned owned:
                 _unsettled?.Settle(owned.Stay, isOwned: true);
                 break;
@@ -282,7 +292,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             using var side = new KernelTarget(_node, _taker, _lifetimes, _anchors(request));
             try
             {
-                await new TargetMove(this, messages.Reader, _times, _unsettled).RunAsync(request, side, CancellationToken.None);
+                await new TargetMove(this, messages.Reader, _times, _unsettled, _link).RunAsync(request, side, CancellationToken.None);
             }
             finally
             {

@@ -94,3 +94,12 @@ public readonly record struct AuditItem(Stay Stay, TcpEnd Known, TcpEnd Remote, 
 /// <summary>Owner to the node that gave: the connection works here.</summary>
 /// <param name="Stay">Its stay here.</param>
 public sealed record Owned(Stay Stay) : Message(0);
+
+/// <summary>Target to origin, over a later stream: was the connection given? The stream ended before that was heard.</summary>
+/// <param name="Stay">The stay that would begin.</param>
+public sealed record Asked(Stay Stay) : Message(0);
+
+/// <summary>Origin to target: what was asked. Not said while it is not decided.</summary>
+/// <param name="Stay">The stay.</param>
+/// <param name="IsGiven">Whether the connection is the target's.</param>
+public sealed record Decided(Stay Stay, bool IsGiven) : Message(0);

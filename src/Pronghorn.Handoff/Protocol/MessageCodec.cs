@@ -40,6 +40,8 @@ public static class MessageCodec
         Repointed = 10,
         Audit = 11,
         Owned = 12,
+        Asked = 13,
+        Decided = 14,
     }
 
     /// <summary>Writes a message with its length.</summary>
@@ -78,6 +80,8 @@ public static class MessageCodec
             Kind.Repointed => new Repointed(ReadStay(ref reader)),
             Kind.Audit => ReadAudit(ref reader),
             Kind.Owned => new Owned(ReadStay(ref reader)),
+            Kind.Asked => new Asked(ReadStay(ref reader)),
+            Kind.Decided => new Decided(ReadStay(ref reader), reader.Octet("whether it is given") != 0),
             _ => throw new ImageFormatException(
                 string.Create(CultureInfo.InvariantCulture, $"a message of kind {(int)kind} is not known here")),
         };
@@ -99,6 +103,8 @@ public static class MessageCodec
         Repointed => Kind.Repointed,
         Audit => Kind.Audit,
         Owned => Kind.Owned,
+        Asked => Kind.Asked,
+        Decided => Kind.Decided,
         _ => throw new ArgumentException($"{message.GetType().Name} has no number", nameof(message)),
     };
 
@@ -143,6 +149,13 @@ public static class MessageCodec
                 break;
             case Owned owned:
                 WriteStay(body, owned.Stay);
+                break;
+            case Asked asked:
+                WriteStay(body, asked.Stay);
+                break;
+            case Decided decided:
+                WriteStay(body, decided.Stay);
+                Octet(body, decided.IsGiven ? (byte)1 : (byte)0);
                 break;
             case Audit audit:
                 WriteAudit(body, audit);

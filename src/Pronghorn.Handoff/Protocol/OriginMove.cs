@@ -84,7 +84,8 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
 
     private async Task<MoveOutcome> FinishAsync(Prepare request, IOriginSide side, TcpEnd target, TimeSpan freeze)
     {
-        (Live? live, Refusal refusal, bool isRefused) = await AskAsync<Live>(new Commit(request.Move), times.Answer, CancellationToken.None);
+        (Live? live, Refusal refusal, bool isRefused) = await AskAsync<Live>(
+            new Commit(request.Move), times.Answer, CancellationToken.None);
         bool? isOwned = live is not null ? true : isRefused ? false : null;
         if (isOwned is null && unsettled is not null)
         {
@@ -109,7 +110,8 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
         return new MoveOutcome(refusal, freeze, default, IsLive: false);
     }
 
-    private async Task<(T? Answer, Refusal Refusal, bool IsRefused)> AskAsync<T>(Message question, TimeSpan time, CancellationToken cancellation)
+    private async Task<(T? Answer, Refusal Refusal, bool IsRefused)> AskAsync<T>(
+        Message question, TimeSpan time, CancellationToken cancellation)
         where T : Message
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);

@@ -18,7 +18,13 @@ namespace Pronghorn.Handoff.Protocol;
 /// <param name="messages">What the origin says of this move.</param>
 /// <param name="times">How long to wait.</param>
 /// <param name="unsettled">Moves whose origin went away before the decision was heard; null: they are given up.</param>
-public sealed class TargetMove(IMessageSender sender, ChannelReader<Message> messages, MoveTimes times, Unsettled? unsettled = null)
+/// <param name="origin">The origin, over whatever stream there is; null: the one of <paramref name="sender"/> only.</param>
+public sealed class TargetMove(
+    IMessageSender sender,
+    ChannelReader<Message> messages,
+    MoveTimes times,
+    Unsettled? unsettled = null,
+    IMessageSender? origin = null)
 {
     /// <summary>Answers one move to its end.</summary>
     /// <returns>None, or why the connection did not come.</returns>
@@ -94,7 +100,8 @@ public sealed class TargetMove(IMessageSender sender, ChannelReader<Message> mes
     private async Task<bool> IsCommittedAsync(Stay stay, CancellationToken cancellation)
     {
         (Message? message, bool isHeard) = await NextAsync(cancellation);
-        return message is Commit || (!isHeard && unsettled is not null && await unsettled.WaitForCommitAsync(stay, times.Doubt));
+        return message is Commit
+            || (!isHeard && unsettled is not null && await unsettled.AskForDecisionAsync(stay, origin ?? sender, times.Doubt));
     }
 
     /// <summary>The next message. Null, and not heard, when none comes in the time of the lease, or the origin has gone.</summary>

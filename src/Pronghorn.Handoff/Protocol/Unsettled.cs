@@ -2,6 +2,8 @@
 using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
+using System.Diagnostics;
+using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Steering;
 
@@ -14,8 +16,11 @@ namespace Pronghorn.Handoff.Protocol;
 /// <remarks>Any thread.</remarks>
 public sealed class Unsettled
 {
-    private readonly ConcurrentDictionary<Stay, TaskCompletionSource> _arriving = new();
+    private static readonly TimeSpan s_askEvery = TimeSpan.FromMilliseconds(250);
+
+    private readonly ConcurrentDictionary<Stay, TaskCompletionSource<bool>> _arriving = new();
     private readonly ConcurrentDictionary<Stay, (AuditItem Item, TaskCompletionSource<bool> Answer)> _leaving = new();
+    private readonly ConcurrentDictionary<Stay, AuditItem> _recovered = new();
 
     /// <summary>Connections that this node gave and whose new owner has not said that they work there.</summary>
     public IEnumerable<AuditItem> Leaving
@@ -26,28 +31,47 @@ public sealed class Unsettled
             {
                 yield return item;
             }
+
+            foreach (AuditItem item in _recovered.Values)
+            {
+                yield return item;
+            }
         }
     }
 
-    /// <summary>At the target: waits for the origin to say that the connection is this node's.</summary>
-    /// <returns>Whether it said so in time.</returns>
-    internal async Task<bool> WaitForCommitAsync(Stay stay, TimeSpan limit)
+    /// <summary>At the origin: a former daemon gave the connection, and may have ended before it said so.</summary>
+    internal void Remember(AuditItem item) => _recovered[item.Stay] = item;
+
+    /// <summary>At the target: asks the origin, as soon as it is back, whether the connection is this node's.</summary>
+    /// <param name="stay">The stay that would begin.</param>
+    /// <param name="origin">The origin, over whatever stream there is.</param>
+    /// <param name="limit">How long to ask.</param>
+    /// <returns>Whether it is.</returns>
+    internal async Task<bool> AskForDecisionAsync(Stay stay, IMessageSender origin, TimeSpan limit)
     {
-        var committed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _arriving[stay] = committed;
-        try
+        var decision = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _arriving[stay] = decision;
+        long began = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(began) < limit)
         {
-            await committed.Task.WaitAsync(limit);
-            return true;
+            try
+            {
+                return await decision.Task.WaitAsync(s_askEvery);
+            }
+            catch (TimeoutException)
+            {
+                await origin.SendAsync(new Asked(stay), CancellationToken.None);
+            }
         }
-        catch (TimeoutException)
-        {
-            return !_arriving.TryRemove(new KeyValuePair<Stay, TaskCompletionSource>(stay, committed));
-        }
+
+        // Whoever takes it out decides it.
+        return !_arriving.TryRemove(stay, out _) && await decision.Task;
     }
 
-    /// <summary>At the target: the origin has given the connection. Whether somebody waited for that.</summary>
-    internal bool Commit(Stay stay) => _arriving.TryRemove(stay, out TaskCompletionSource? waiting) && waiting.TrySetResult();
+    /// <summary>At the target: what the origin has decided.</summary>
+    /// <returns>Whether somebody waited for that.</returns>
+    internal bool Decide(Stay stay, bool isGiven) =>
+        _arriving.TryRemove(stay, out TaskCompletionSource<bool>? waiting) && waiting.TrySetResult(isGiven);
 
     /// <summary>At the origin: waits for the new owner to say whether the connection works there.</summary>
     /// <returns>True: it does. False: it never has. Null: not known in time.</returns>
@@ -72,6 +96,7 @@ public sealed class Unsettled
     /// <summary>At the origin: what the new owner says.</summary>
     internal void Settle(Stay stay, bool isOwned)
     {
+        _recovered.TryRemove(stay, out _);
         if (_leaving.TryGetValue(stay, out (AuditItem Item, TaskCompletionSource<bool> Answer) waiting))
         {
             waiting.Answer.TrySetResult(isOwned);

@@ -49,7 +49,7 @@ public enum RefusalReason : byte
     /// <summary>A limit of the configuration was reached.</summary>
     Limit,
 
-    /// <summary>The peer knows it under an address that is not one of this node's in the configuration: nobody could send it back.</summary>
+    /// <summary>The address that the peer knows is not one of this node's in the configuration: nobody could send it back.</summary>
     Address,
 }
 

@@ -10,7 +10,7 @@ namespace Pronghorn.Handoff.Steering;
 public readonly record struct Stay(ulong Connection, uint Epoch)
 {
     /// <summary>The stay after this one.</summary>
-    public Stay Next => this with { Epoch = Epoch + 1 };
+    public Stay Next() => this with { Epoch = Epoch + 1 };
 
     /// <summary>Whether this is a later stay of the same connection.</summary>
     public bool IsAfter(Stay other) => Connection == other.Connection && Epoch > other.Epoch;

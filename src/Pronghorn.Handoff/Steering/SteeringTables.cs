@@ -181,7 +181,7 @@ public sealed class SteeringTables : IDisposable
         return _outbound.Update(ConnectionKey.Create(local, remote), entry);
     }
 
-    /// <summary>From now on a connection that was restored here may reset: until then the peer must not hear that there is no socket.</summary>
+    /// <summary>From now on what was restored here may reset: until then the peer must not hear that there is no socket.</summary>
     public int SetLive(TcpEnd local, TcpEnd remote)
     {
         ConnectionKey key = ConnectionKey.Create(local, remote);

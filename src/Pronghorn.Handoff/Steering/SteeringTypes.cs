@@ -149,6 +149,15 @@ public enum SteeringCounter
     /// <summary>Dropped: to be held, and no daemon is there to hold it.</summary>
     DropNoHold,
 
+    /// <summary>ICMP errors about what a new owner sent, sent on to it.</summary>
+    ErrorsRedirected,
+
+    /// <summary>Dropped: larger than the interface to the new owner takes.</summary>
+    DropTooBig,
+
+    /// <summary>The peer was told by an ICMP error that one was too large; errors are limited in number.</summary>
+    TooBigAnswered,
+
     /// <summary>Bytes of the packets sent on to a new owner, with their headers.</summary>
     RedirectedBytes,
 

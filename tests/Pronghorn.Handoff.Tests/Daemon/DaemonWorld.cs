@@ -14,6 +14,7 @@ using Pronghorn.Handoff.Daemon;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Handoff.Tests.Peers;
 using Pronghorn.Lab;
+using Pronghorn.Linux.Bpf;
 using Xunit;
 
 namespace Pronghorn.Handoff.Tests.Daemon;
@@ -98,6 +99,9 @@ public sealed class DaemonWorld : IDisposable
                 AddressOf(node), Text(Port), Text(worker), .. others,
             ]);
         Assert.Equal("ready", process.StandardOutput.ReadLine());
+
+        // It says why a connection stays, and must not wait for a reader.
+        _ = process.StandardError.ReadToEndAsync();
         return process;
     }
 
@@ -132,6 +136,24 @@ public sealed class DaemonWorld : IDisposable
         return new StreamReaderWriter(socket);
     });
 
+    /// <summary>What there is of a client's connection everywhere, for the message of a test that fails.</summary>
+    public async Task<string> DescribeAsync(int clientPort)
+    {
+        List<string> lines = ["client: " + Sockets(Client, clientPort)];
+        for (int node = 0; node < _nodes.Length && Directory.Exists(HandoffDaemon.FolderOf(InstanceOf(node))); node++)
+        {
+            string folder = HandoffDaemon.FolderOf(InstanceOf(node));
+            using var tables = new SteeringTables(
+                BpfMap.OpenPinned(Path.Combine(folder, "handoff_inbound")), BpfMap.OpenPinned(Path.Combine(folder, "handoff_outbound")));
+            lines.Add($"{NameOf(node)}: {Sockets(_nodes[node], clientPort)}");
+            lines.AddRange(tables.ListGiven().Where(given => given.Remote.Port == clientPort).Select(static given => given.ToString()));
+            lines.AddRange(tables.ListTaken().Where(taken => taken.Remote.Port == clientPort).Select(static taken => taken.ToString()));
+            lines.Add((await StatusOfAsync(node)).ToJson());
+        }
+
+        return string.Join('\n', lines);
+    }
+
     public void Dispose()
     {
         foreach (Process process in _processes)
@@ -149,6 +171,9 @@ public sealed class DaemonWorld : IDisposable
         _hosts.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
+
+    private static string Sockets(NetworkNamespace place, int clientPort) =>
+        place.Run("ss", "-tanoi", $"( sport = :{Text(clientPort)} or dport = :{Text(clientPort)} )").Trim();
 
     private static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"node-{node}");
 
@@ -211,6 +236,9 @@ public sealed class DaemonWorld : IDisposable
 public sealed class StreamReaderWriter(Socket socket) : IDisposable
 {
     private readonly StreamReader _reader = new(new NetworkStream(socket));
+
+    /// <summary>Its port.</summary>
+    public int Port { get; } = ((IPEndPoint)socket.LocalEndPoint!).Port;
 
     /// <summary>Sends a line and returns the next one that comes; null at the end.</summary>
     public async Task<string?> AskAsync(string line)

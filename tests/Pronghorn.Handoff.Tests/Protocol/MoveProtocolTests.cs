@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Threading;
 using System.Threading.Channels;
 using System.Threading.Tasks;
@@ -18,6 +19,9 @@ namespace Pronghorn.Handoff.Tests.Protocol;
 public sealed class MoveProtocolTests
 {
     private static readonly TimeSpan s_ever = TimeSpan.FromSeconds(30);
+    private static readonly TcpEnd s_there = new(IpAddress.Parse("10.2.0.12"), 80);
+    private static readonly Prepare s_request = new(
+        7, new Stay(9, 1), false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, s_there, 100);
 
     [Fact]
     public async Task NothingGoesWrong_TargetOwns()
@@ -93,16 +97,90 @@ public sealed class MoveProtocolTests
         Assert.True(world.OriginOwns && !world.TargetOwns);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task OriginGoesBeforeItsDecisionIsHeard_TargetAsksUntilItKnows(bool isGiven)
+    {
+        // Both sides have their own: they are two daemons.
+        (Unsettled there, Unsettled here) = (new Unsettled(), new Unsettled());
+        var world = new World(null);
+        Channel<Message> toTarget = Channel.CreateUnbounded<Message>();
+        Channel<Message> toOrigin = Channel.CreateUnbounded<Message>();
+        var later = new AnsweringSender(message =>
+        {
+            Assert.Equal(new Asked(s_request.Stay), message);
+            Assert.True(there.Decide(s_request.Stay, isGiven));
+        });
+        Task<Refusal> target = new TargetMove(new Wire(toOrigin, toTarget, null, null), toTarget.Reader, TimesFor(null), there, later)
+            .RunAsync(s_request, world, CancellationToken.None);
+        Task<MoveOutcome> origin = new OriginMove(
+            new Wire(toTarget, toOrigin, null, typeof(Commit)), toOrigin.Reader, TimesFor(null), here)
+            .RunAsync(s_request, world, static image => image, CancellationToken.None);
+
+        Assert.Equal(isGiven, (await target).IsNone);
+        while (!here.Leaving.Any())
+        {
+            await Task.Yield();
+        }
+
+        Assert.Equal(s_request.Stay, here.Leaving.Single().Stay);
+        here.Settle(s_request.Stay, isOwned: isGiven);
+        MoveOutcome outcome = await origin;
+        Assert.Equal((isGiven, isGiven), (outcome.Refusal.IsNone, outcome.IsLive));
+        Assert.Equal((!isGiven, isGiven), (world.OriginOwns, world.TargetOwns));
+        Assert.False(world.TargetHasRemains);
+        Assert.Empty(here.Leaving);
+    }
+
+    [Fact]
+    public async Task NobodyEverSaysWhatWasDecided_EitherSideEndsInTime()
+    {
+        (Unsettled there, Unsettled here) = (new Unsettled(), new Unsettled());
+        MoveTimes times = TimesFor(null) with { Doubt = TimeSpan.FromMilliseconds(1), Settle = TimeSpan.FromMilliseconds(1) };
+        var world = new World(null);
+        Channel<Message> toTarget = Channel.CreateUnbounded<Message>();
+        Channel<Message> toOrigin = Channel.CreateUnbounded<Message>();
+        Task<Refusal> target = new TargetMove(new Wire(toOrigin, toTarget, null, null), toTarget.Reader, times, there)
+            .RunAsync(s_request, world, CancellationToken.None);
+        MoveOutcome outcome = await new OriginMove(
+            new Wire(toTarget, toOrigin, null, typeof(Commit)), toOrigin.Reader, times, here)
+            .RunAsync(s_request, world, static image => image, CancellationToken.None);
+
+        Assert.Equal((true, false), (outcome.Refusal.IsNone, outcome.IsLive));
+        Assert.Equal(RefusalReason.Peer, (await target).Reason);
+        Assert.False(world.OriginOwns || world.TargetOwns || world.TargetHasRemains);
+    }
+
+    [Fact]
+    public void EveryMessage_WrittenAndRead_IsTheSame()
+    {
+        var end = new TcpEnd(IpAddress.Parse("fd00::1"), 1);
+        var stay = new Stay(ulong.MaxValue, 77);
+        Message[] messages =
+        [
+            s_request, new Prepared(1), new Restored(2, end), new Commit(3), new Live(4),
+            new Refused(5, new Refusal(RefusalReason.Address, "why", 7)), new Ended(stay, end, World.Remote, HasNeverLived: true),
+            new Moved(stay, end, World.Remote, s_there), new Repointed(stay), new Owned(stay), new Asked(stay), new Decided(stay, true),
+        ];
+        foreach (Message message in messages)
+        {
+            Assert.Equal(message, ThroughBytes(message));
+        }
+
+        AuditItem[] items = [new(stay, end, World.Remote, s_there, true), new(new Stay(1, 1), s_there, end, end, false)];
+        Assert.Equal(items, ((Audit)ThroughBytes(new Audit([.. items]))).Items);
+        Assert.Throws<ImageFormatException>(() => ThroughBytes(new Audit([.. new AuditItem[Audit.MostItems + 1]])));
+    }
+
     [Fact]
     public async Task OtherStopsReading_OriginKeepsItInTime()
     {
         var world = new World(null);
         Channel<Message> answers = Channel.CreateUnbounded<Message>();
         answers.Writer.TryWrite(new Prepared(7));
-        var request = new Prepare(
-            7, new Stay(9, 1), false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, new TcpEnd(IpAddress.Parse("10.2.0.12"), 80), 0);
         MoveOutcome outcome = await new OriginMove(new StuckSender(), answers.Reader, TimesFor(typeof(Transfer)))
-            .RunAsync(request, world, static image => image, CancellationToken.None);
+            .RunAsync(s_request, world, static image => image, CancellationToken.None);
         Assert.Equal(RefusalReason.Peer, outcome.Refusal.Reason);
         Assert.True(world.OriginOwns);
     }
@@ -115,10 +193,8 @@ public sealed class MoveProtocolTests
         Channel<Message> toOrigin = Channel.CreateUnbounded<Message>();
         MoveTimes times = TimesFor(lost);
         var origin = new OriginMove(new Wire(toTarget, toOrigin, lost, ends), toOrigin.Reader, times);
-        var request = new Prepare(
-            7, new Stay(9, 1), false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, new TcpEnd(IpAddress.Parse("10.2.0.12"), 80), 100);
         Task<Refusal> target = AnswerAsync(toTarget, toOrigin, lost, ends, world, times);
-        MoveOutcome outcome = await origin.RunAsync(request, world, static image => image, CancellationToken.None);
+        MoveOutcome outcome = await origin.RunAsync(s_request, world, static image => image, CancellationToken.None);
         toTarget.Writer.TryComplete();
         return (outcome, await target, world);
     }
@@ -149,6 +225,13 @@ public sealed class MoveProtocolTests
         }
     }
 
+    private static Message ThroughBytes(Message message)
+    {
+        var bytes = new System.Buffers.ArrayBufferWriter<byte>();
+        MessageCodec.Write(message, bytes);
+        return MessageCodec.Read(bytes.WrittenMemory[MessageCodec.LengthBytes..]);
+    }
+
     /// <summary>Encodes and decodes, as a real one does.</summary>
     private sealed class Wire(Channel<Message> to, Channel<Message> from, Type? lost, Type? ends) : IMessageSender
     {
@@ -161,9 +244,7 @@ public sealed class MoveProtocolTests
             }
             else if (message.GetType() != lost)
             {
-                var bytes = new System.Buffers.ArrayBufferWriter<byte>();
-                MessageCodec.Write(message, bytes);
-                to.Writer.TryWrite(MessageCodec.Read(bytes.WrittenMemory[MessageCodec.LengthBytes..]));
+                to.Writer.TryWrite(ThroughBytes(message));
             }
 
             return ValueTask.CompletedTask;
@@ -253,6 +334,15 @@ public sealed class MoveProtocolTests
             Timestamp = 3,
             Window = default,
         };
+    }
+
+    private sealed class AnsweringSender(Action<Message> sent) : IMessageSender
+    {
+        public ValueTask SendAsync(Message message, CancellationToken cancellation)
+        {
+            sent(message);
+            return ValueTask.CompletedTask;
+        }
     }
 
     /// <summary>Sends what is short, and never finishes with what is long.</summary>

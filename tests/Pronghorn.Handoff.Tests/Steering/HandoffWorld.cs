@@ -32,6 +32,9 @@ public sealed class HandoffWorld : IDisposable
 
     public Node[] Nodes { get; }
 
+    /// <summary>A client behind two routers, between which only small packets fit.</summary>
+    public NetworkNamespace AddFarClient(int number, int mtu) => _hosts.AddBehindNarrowLink("far", number, mtu);
+
     public void Dispose()
     {
         foreach (Node node in Nodes)
