@@ -61,6 +61,7 @@ static __always_inline int redirect(struct __sk_buff *context, struct segment *s
 	    change_port(context, segment, offsetof(struct tcp_header, destination), segment->destination_port, copy.target_port))
 		return drop(HANDOFF_COUNT_DROP_MALFORMED);
 	handoff_count(HANDOFF_COUNT_REDIRECTED);
+	handoff_add(HANDOFF_COUNT_REDIRECTED_BYTES, context->len);
 	return bpf_redirect_neigh(copy.interface, NULL, 0, 0);
 }
 
@@ -133,6 +134,7 @@ int pronghorn_handoff_egress(struct __sk_buff *context)
 	    change_port(context, &segment, offsetof(struct tcp_header, source), segment.source_port, copy.source_port))
 		return drop(HANDOFF_COUNT_DROP_MALFORMED);
 	handoff_count(HANDOFF_COUNT_TRANSLATED);
+	handoff_add(HANDOFF_COUNT_TRANSLATED_BYTES, context->len);
 	return VERDICT_PASS;
 }
 

@@ -96,6 +96,9 @@ enum handoff_counter {
 	HANDOFF_COUNT_ERRORS_REDIRECTED,
 	HANDOFF_COUNT_DROP_TOO_BIG,
 	HANDOFF_COUNT_TOO_BIG_ANSWERED,
+	/* Not packets but their bytes, with their headers as far as tc sees them. */
+	HANDOFF_COUNT_REDIRECTED_BYTES,
+	HANDOFF_COUNT_TRANSLATED_BYTES,
 	HANDOFF_COUNTERS,
 };
 
@@ -110,12 +113,17 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } handoff_counters SEC(".maps");
 
-static __always_inline void handoff_count(__u32 counter)
+static __always_inline void handoff_add(__u32 counter, __u64 number)
 {
 	__u64 *value = bpf_map_lookup_elem(&handoff_counters, &counter);
 
 	if (value)
-		(*value)++;
+		*value += number;
+}
+
+static __always_inline void handoff_count(__u32 counter)
+{
+	handoff_add(counter, 1);
 }
 
 #endif

@@ -54,8 +54,16 @@ internal static class HandoffCommand
         {
             using var interruption = new Interruption();
             var read = HandoffConfiguration.Read(result.GetValue(configuration)!);
-            using var daemon = new HandoffDaemon(read, result.GetValue(instance)!);
-            Terminal.Note($"connections move over {daemon.GetStatus().Interface}; workers' sockets are in {read.SocketDirectory}");
+            using HandoffDaemon daemon = UnprivilegedStart.Create(read, result.GetValue(instance)!);
+            HandoffStatus status = daemon.GetStatus();
+            Terminal.Note($"connections move over {status.Interface}; workers' sockets are in {read.SocketDirectory}");
+            if (status.InboundLimit != read.MaximumConnections || status.OutboundLimit != read.MaximumConnections)
+            {
+                Terminal.Note(
+                    $"max_connections is {read.MaximumConnections}, and the tables hold {status.InboundLimit} and "
+                    + $"{status.OutboundLimit}: connections are in them; it takes effect at a start that finds them empty");
+            }
+
             await daemon.RunAsync(interruption.Token);
             return ExitStatus.Done;
         }));
@@ -88,10 +96,15 @@ internal static class HandoffCommand
 
     private static void Print(HandoffStatus status)
     {
-        Terminal.Result($"process {status.ProcessId}, interface {status.Interface}, listeners of workers: {status.Listeners}, under way: {status.MovesUnderWay}");
-        Terminal.Result($"given away: {status.Given} (not confirmed: {status.GivenUnconfirmed}), entries: {status.InboundEntries}");
         Terminal.Result(
-            $"taken and open: {status.TakenNow}, entries: {status.OutboundEntries}, no worker could be given: {status.Undelivered}");
+            $"process {status.ProcessId}, interface {status.Interface}, listeners of workers: {status.Listeners}, "
+            + $"under way: {status.MovesUnderWay}");
+        Terminal.Result(
+            $"given away: {status.Given} (not confirmed: {status.GivenUnconfirmed}), "
+            + $"entries: {status.InboundEntries} of {status.InboundLimit}");
+        Terminal.Result(
+            $"taken and open: {status.TakenNow}, entries: {status.OutboundEntries} of {status.OutboundLimit}, "
+            + $"no worker could be given: {status.Undelivered}");
         Terminal.Result($"waiting: {status.HeldBytes} bytes, frames dropped: {status.HeldDropped}");
         foreach ((string reason, long count) in status.Refused)
         {
@@ -106,6 +119,11 @@ internal static class HandoffCommand
         foreach ((string counter, ulong count) in status.Packets)
         {
             Terminal.Result($"packets, {counter}: {count}");
+        }
+
+        foreach ((string counter, ulong count) in status.Bytes)
+        {
+            Terminal.Result($"bytes, {counter}: {count}");
         }
 
         foreach (PeerStatus peer in status.Peers)

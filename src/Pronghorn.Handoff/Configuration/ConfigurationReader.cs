@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
+using System.Net;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 
@@ -74,15 +75,24 @@ internal sealed class ConfigurationReader(string path)
                 return configuration with { Key = AbsolutePath(key, value) };
             case "authority":
                 return configuration with { Authority = AbsolutePath(key, value) };
+            case "preshared_key":
+                return configuration with { PresharedKey = AbsolutePath(key, value) };
+            case "name":
+                return configuration with { Name = NodeName(key, value) };
             case "held_megabytes":
                 return configuration with { HeldMegabytes = Number(key, value, 1, 1024) };
             case "max_connections":
                 return configuration with { MaximumConnections = Number(key, value, 1, 1_000_000) };
+            case "metrics":
+                return configuration with { Metrics = EndPoint(key, value) };
+            case "worker_group":
+                return configuration with { WorkerGroup = Text(key, value) };
             case "peer_timeout":
                 return configuration with { PeerTimeout = Number(key, value, 5, 3600) };
             default:
                 throw Wrong($"there is no key \"{key}\"; there are svcWorkerNum, port, local_ip, peer, interface, socket_directory, "
-                    + "certificate, key, authority, held_megabytes, max_connections and peer_timeout");
+                    + "certificate, key, authority, preshared_key, name, held_megabytes, max_connections, metrics, worker_group and "
+                    + "peer_timeout");
         }
     }
 
@@ -94,12 +104,7 @@ internal sealed class ConfigurationReader(string path)
                 $"{path}: local_ip is missing: one or two addresses of this node, as \"local_ip = 10.0.0.2\"");
         }
 
-        string[] files = [configuration.Certificate, configuration.Key, configuration.Authority];
-        if (files.Any(static file => file.Length > 0) && files.Any(static file => file.Length == 0))
-        {
-            throw new HandoffConfigurationException($"{path}: certificate, key and authority belong together; one of them is missing");
-        }
-
+        CheckAuthentication(configuration);
         ImmutableArray<HandoffPeer>.Builder peers = ImmutableArray.CreateBuilder<HandoffPeer>(_peers.Count);
         foreach ((int line, string value) in _peers)
         {
@@ -114,6 +119,26 @@ internal sealed class ConfigurationReader(string path)
         }
 
         return configuration with { Peers = peers.ToImmutable() };
+    }
+
+    private void CheckAuthentication(HandoffConfiguration configuration)
+    {
+        string[] files = [configuration.Certificate, configuration.Key, configuration.Authority];
+        bool hasFiles = files.Any(static file => file.Length > 0);
+        if (hasFiles && files.Any(static file => file.Length == 0))
+        {
+            throw new HandoffConfigurationException($"{path}: certificate, key and authority belong together; one of them is missing");
+        }
+
+        if (hasFiles && configuration.PresharedKey.Length > 0)
+        {
+            throw new HandoffConfigurationException($"{path}: there are both certificates and a preshared_key; take one of them out");
+        }
+
+        if (hasFiles && configuration.Name.Length > 0)
+        {
+            throw new HandoffConfigurationException($"{path}: name belongs to preshared_key; with certificates it is in the certificate");
+        }
     }
 
     private HandoffPeer Peer(string value, HandoffConfiguration configuration)
@@ -165,6 +190,16 @@ internal sealed class ConfigurationReader(string path)
             ? number
             : throw Wrong(string.Create(
                 CultureInfo.InvariantCulture, $"{key} is \"{value}\"; it must be a whole number from {fewest} to {most}"));
+
+    // It is in a certificate: at most 64 characters (RFC 5280, ub-common-name), and no address, which would be compared otherwise.
+    private string NodeName(string key, string value) => HandoffConfiguration.IsNodeName(value)
+        ? value
+        : throw Wrong($"{key} is \"{value}\"; it must be 1 to 64 letters, digits, '-', '_' and '.', and not an address");
+
+    // With a port: IPEndPoint takes an address alone too.
+    private IPEndPoint EndPoint(string key, string value) => IPEndPoint.TryParse(value, out IPEndPoint? end) && end.Port != 0
+        ? end
+        : throw Wrong($"{key} is \"{value}\"; it must be ADDRESS:PORT, as 127.0.0.1:9951 or [::1]:9951");
 
     private string Text(string key, string value) => value.Length > 0 ? value : throw Wrong($"{key} is empty");
 

@@ -2,6 +2,8 @@
 using System;
 using System.Collections.Immutable;
 using System.IO;
+using System.Linq;
+using System.Net;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 
@@ -39,7 +41,7 @@ public sealed record HandoffConfiguration
     /// <summary>socket_directory: where the workers' Unix sockets are.</summary>
     public string SocketDirectory { get; init; } = "/run/tcpm";
 
-    /// <summary>certificate, key, authority: PEM files for TLS between daemons; empty: a pre-shared key.</summary>
+    /// <summary>certificate, key, authority: PEM files for TLS between daemons; empty: <see cref="PresharedKey"/>.</summary>
     public string Certificate { get; init; } = "";
 
     /// <summary>The key of <see cref="Certificate"/>.</summary>
@@ -48,11 +50,23 @@ public sealed record HandoffConfiguration
     /// <summary>The authority that signed the other daemons' certificates.</summary>
     public string Authority { get; init; } = "";
 
+    /// <summary>preshared_key: a file with a key that all nodes have, instead of certificates.</summary>
+    public string PresharedKey { get; init; } = "";
+
+    /// <summary>name: with <see cref="PresharedKey"/>, under which other nodes have this one as a peer; empty: the host's name.</summary>
+    public string Name { get; init; } = "";
+
     /// <summary>held_megabytes: most memory for packets that wait during moves, 1 to 1024 MiB.</summary>
     public int HeldMegabytes { get; init; } = 16;
 
-    /// <summary>max_connections: most connections given away and taken, each, 1 to 1,000,000.</summary>
+    /// <summary>max_connections: most connections given away and taken, each, 1 to 1,000,000: what the tables hold.</summary>
     public int MaximumConnections { get; init; } = 65_536;
+
+    /// <summary>metrics: where /metrics is answered; null: nowhere.</summary>
+    public IPEndPoint? Metrics { get; init; }
+
+    /// <summary>worker_group: members may use the workers' sockets, besides the daemon's own user; empty: nobody else.</summary>
+    public string WorkerGroup { get; init; } = "";
 
     /// <summary>peer_timeout: seconds for which a peer's address does not answer until what it had is given up, 5 to 3600.</summary>
     public int PeerTimeout { get; init; } = 30;
@@ -70,6 +84,10 @@ public sealed record HandoffConfiguration
             throw new HandoffConfigurationException($"{path}: {failure.Message}", failure);
         }
     }
+
+    /// <summary>Whether a node can have a name.</summary>
+    internal static bool IsNodeName(string name) => name.Length is > 0 and <= 64
+        && name.All(static one => char.IsAsciiLetterOrDigit(one) || one is '-' or '_' or '.') && !IpAddress.TryParse(name, out _);
 
     /// <summary>Reads a file's text.</summary>
     /// <param name="path">The file's name, for messages.</param>

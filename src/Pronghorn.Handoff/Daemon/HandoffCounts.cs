@@ -16,6 +16,7 @@ internal sealed class HandoffCounts
     private readonly long[] _refused = new long[Enum.GetValues<RefusalReason>().Length];
     private readonly string?[] _lastRefusals = new string?[Enum.GetValues<RefusalReason>().Length];
     private readonly long[] _freezes = new long[FreezeIntervals];
+    private long _freezeTicks;
     private long _given;
     private long _unconfirmed;
 
@@ -34,6 +35,13 @@ internal sealed class HandoffCounts
     /// <summary>Freezes of an interval.</summary>
     internal long Freezes(int interval) => Interlocked.Read(ref _freezes[interval]);
 
+    /// <summary>All freezes together.</summary>
+    internal TimeSpan FreezeSum => new(Interlocked.Read(ref _freezeTicks));
+
+    /// <summary>The longest freeze of an interval; null for the last, which has no end.</summary>
+    internal static TimeSpan? LimitOf(int interval) =>
+        interval == FreezeIntervals - 1 ? null : TimeSpan.FromMicroseconds(1L << interval);
+
     /// <summary>Counts a move.</summary>
     internal void Add(in MoveOutcome outcome)
     {
@@ -41,6 +49,7 @@ internal sealed class HandoffCounts
         {
             ulong microseconds = (ulong)Math.Ceiling(outcome.Freeze.TotalMicroseconds);
             int interval = microseconds <= 1 ? 0 : BitOperations.Log2(microseconds - 1) + 1;
+            Interlocked.Add(ref _freezeTicks, outcome.Freeze.Ticks);
             Interlocked.Increment(ref _freezes[Math.Min(interval, FreezeIntervals - 1)]);
         }
 

@@ -7,8 +7,6 @@ using System.Linq;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Configuration;
@@ -22,6 +20,7 @@ using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tap;
 using Pronghorn.Linux.Tcp;
+using Pronghorn.Web;
 using Pronghorn.Wire;
 using SteeringCounter = Pronghorn.Handoff.Steering.SteeringCounter;
 
@@ -47,6 +46,7 @@ public sealed class HandoffDaemon : IDisposable
     private readonly WorkerServer _workers;
     private readonly StatusServer _status;
     private readonly PeerTable _peers;
+    private readonly WebListener? _metrics;
     private readonly IReadOnlyList<Socket> _listeners;
     private volatile bool _isStopping;
 
@@ -57,16 +57,19 @@ public sealed class HandoffDaemon : IDisposable
     /// <exception cref="BpfException">The kernel lacks something, or a step failed.</exception>
     /// <exception cref="IOException">A device, a file or a socket cannot be made.</exception>
     public HandoffDaemon(HandoffConfiguration configuration, string instance = "default")
+        : this(configuration, instance, Prepare(configuration, instance))
     {
-        ArgumentNullException.ThrowIfNull(configuration);
+    }
+
+    /// <summary>Takes over what <see cref="Prepare"/> has made: needs CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE for low ports.</summary>
+    internal HandoffDaemon(HandoffConfiguration configuration, string instance, TapDevice device)
+    {
         _configuration = configuration;
-        PeerAuthentication authentication = ReadCertificates(configuration);
+        PeerAuthentication authentication = PeerIdentity.Read(configuration);
         (NetworkInterface found, int index) = FindInterface(configuration);
         _interface = found.Name;
-        BpfFileSystem.EnsureMounted();
         _listeners = Listen(configuration);
-        TapDevice device = OpenDevice();
-        _layer = SteeringLayer.Start(FolderOf(instance), [index], device);
+        _layer = SteeringLayer.Open(FolderOf(instance));
         _held = new HeldPackets(device, (long)configuration.HeldMegabytes << 20);
         var node = new SteeredNode(_layer, _held, index, MacAddress.Read(found.GetPhysicalAddress().GetAddressBytes()))
         {
@@ -84,10 +87,46 @@ public sealed class HandoffDaemon : IDisposable
         _workers = new WorkerServer(
             configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, fd => InterruptedMove.End(_layer.Tables, fd));
         _status = new StatusServer(configuration.SocketDirectory, GetStatus);
+        _metrics = configuration.Metrics is null ? null
+            : MetricsServer.StartAsync(configuration.Metrics, () => HandoffMetrics.Write(GetStatus(), _counts)).GetAwaiter().GetResult();
     }
 
     /// <summary>The folder of the BPF file system in which an instance keeps its tables and links.</summary>
     public static string FolderOf(string instance) => Path.Combine(BpfFileSystem.DefaultPath, "pronghorn", "handoff", instance);
+
+    /// <summary>Does what needs privileges that a daemon which runs does not.</summary>
+    /// <returns>Where packets wait.</returns>
+    internal static TapDevice Prepare(HandoffConfiguration configuration, string instance)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+
+        // What is wrong in the files is to be said before anything is changed.
+        _ = PeerIdentity.Read(configuration);
+        (_, int index) = FindInterface(configuration);
+        BpfFileSystem.EnsureMounted();
+
+        // Where another daemon of this node listens already nothing of its own is to be touched.
+        List<Socket> listeners = Listen(configuration);
+        try
+        {
+            WorkerFolder.Prepare(configuration.SocketDirectory, configuration.WorkerGroup);
+            TapDevice device = OpenDevice();
+            try
+            {
+                SteeringLayer.Start(FolderOf(instance), [index], device, configuration.MaximumConnections).Dispose();
+                return device;
+            }
+            catch
+            {
+                device.Dispose();
+                throw;
+            }
+        }
+        finally
+        {
+            listeners.ForEach(static listener => listener.Dispose());
+        }
+    }
 
     /// <summary>
     /// Works until cancelled. Moves under way are finished then, and no other is begun; what was moved goes on afterwards, in the kernel.
@@ -118,6 +157,7 @@ public sealed class HandoffDaemon : IDisposable
     public HandoffStatus GetStatus()
     {
         (int inbound, int outbound) = _layer.Tables.CountEntries();
+        (int inboundLimit, int outboundLimit) = _layer.Tables.Limits;
         return new HandoffStatus
         {
             ProcessId = Environment.ProcessId,
@@ -138,7 +178,15 @@ public sealed class HandoffDaemon : IDisposable
             HeldDropped = _held.Dropped,
             InboundEntries = inbound,
             OutboundEntries = outbound,
-            Packets = Enum.GetValues<SteeringCounter>().SkipLast(1).ToDictionary(static counter => counter.ToString(), _layer.Read),
+            InboundLimit = inboundLimit,
+            OutboundLimit = outboundLimit,
+            Packets = Enum.GetValues<SteeringCounter>().Where(static counter => counter < SteeringCounter.RedirectedBytes)
+                .ToDictionary(static counter => counter.ToString(), _layer.Read),
+            Bytes = new Dictionary<string, ulong>
+            {
+                [nameof(SteeringCounter.Redirected)] = _layer.Read(SteeringCounter.RedirectedBytes),
+                [nameof(SteeringCounter.Translated)] = _layer.Read(SteeringCounter.TranslatedBytes),
+            },
             Peers = [.. _peers.Links.Select(static link => new PeerStatus(
                 link.Peer.Name, link.Peer.Daemon.ToString(), link.Connection is not null, link.Problem, link.GivenUp))],
             PeersRejected = _peers.RejectedCount,
@@ -148,6 +196,7 @@ public sealed class HandoffDaemon : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _metrics?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _status.Dispose();
         _peers.Dispose();
         _workers.Dispose();
@@ -195,32 +244,8 @@ public sealed class HandoffDaemon : IDisposable
         }
     }
 
-    private static string NameOf(int interval) => interval == HandoffCounts.FreezeIntervals - 1
-        ? "more" : (1 << interval).ToString(CultureInfo.InvariantCulture);
-
-    private static PeerAuthentication ReadCertificates(HandoffConfiguration configuration)
-    {
-        if (configuration.Certificate.Length == 0)
-        {
-            throw new HandoffConfigurationException(
-                "certificate, key and authority are missing: daemons speak to each other by TLS only, with certificates of one authority");
-        }
-
-        try
-        {
-            using var bare = X509Certificate2.CreateFromPemFile(configuration.Certificate, configuration.Key);
-
-            // SslStream does not use a key that is in memory only as it was read.
-            X509Certificate2 own = X509CertificateLoader.LoadPkcs12(bare.Export(X509ContentType.Pkcs12), null);
-            return new PeerAuthentication(own, X509CertificateLoader.LoadCertificateFromFile(configuration.Authority));
-        }
-        catch (Exception failure) when (failure is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new HandoffConfigurationException(
-                $"certificate {configuration.Certificate}, key {configuration.Key} or authority {configuration.Authority}: "
-                + failure.Message, failure);
-        }
-    }
+    private static string NameOf(int interval) =>
+        HandoffCounts.LimitOf(interval)?.TotalMicroseconds.ToString(CultureInfo.InvariantCulture) ?? "more";
 
     private static (NetworkInterface Interface, int Index) FindInterface(HandoffConfiguration configuration)
     {

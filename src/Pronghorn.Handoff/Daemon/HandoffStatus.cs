@@ -57,8 +57,17 @@ public sealed record HandoffStatus
     /// <summary>Entries of connections taken.</summary>
     public required int OutboundEntries { get; init; }
 
-    /// <summary>The programs' counters.</summary>
+    /// <summary>Entries that there can be of connections given away.</summary>
+    public required int InboundLimit { get; init; }
+
+    /// <summary>Entries that there can be of connections taken.</summary>
+    public required int OutboundLimit { get; init; }
+
+    /// <summary>The programs' counters of packets.</summary>
     public required IReadOnlyDictionary<string, ulong> Packets { get; init; }
+
+    /// <summary>The programs' counters of bytes.</summary>
+    public required IReadOnlyDictionary<string, ulong> Bytes { get; init; }
 
     /// <summary>The other nodes.</summary>
     public required IReadOnlyList<PeerStatus> Peers { get; init; }

@@ -256,6 +256,9 @@ public sealed class SteeringTables : IDisposable
         }
     }
 
+    /// <summary>Entries that either table can have.</summary>
+    public (int Inbound, int Outbound) Limits => ((int)_inbound.MaximumEntries, (int)_outbound.MaximumEntries);
+
     /// <summary>Entries of either table.</summary>
     public (int Inbound, int Outbound) CountEntries() => (Keys(_inbound).Count, Keys(_outbound).Count);
 

@@ -122,7 +122,7 @@ internal struct OutboundEntry
         new Stay(Connection, Epoch), IsLive != 0 || Packets > 0);
 }
 
-/// <summary>enum handoff_counter: packets, since the programs were loaded first.</summary>
+/// <summary>enum handoff_counter: packets, and at the end bytes of packets, since the programs were loaded first.</summary>
 public enum SteeringCounter
 {
     /// <summary>Held during a move.</summary>
@@ -157,6 +157,12 @@ public enum SteeringCounter
 
     /// <summary>The peer was told by an ICMP error that one was too large; errors are limited in number.</summary>
     TooBigAnswered,
+
+    /// <summary>Bytes of the packets sent on to a new owner, with their headers.</summary>
+    RedirectedBytes,
+
+    /// <summary>Bytes of the packets sent under the first owner's address, with their headers.</summary>
+    TranslatedBytes,
 
     /// <summary>How many there are.</summary>
     Count,

@@ -29,9 +29,6 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
 {
     private const short PollIn = 1;
     private const int StopPollMilliseconds = 100;
-    private const UnixFileMode FolderMode =
-        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
-
     private const UnixFileMode SocketMode =
         UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 
@@ -63,7 +60,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         _handoff = handoff;
         _recover = recover;
         _mostSessions = 16 + (workers * s_services.Length * 4);
-        Directory.CreateDirectory(folder, FolderMode);
+        WorkerFolder.Create(folder);
         foreach (string service in s_services)
         {
             for (int worker = 0; worker < workers; worker++)

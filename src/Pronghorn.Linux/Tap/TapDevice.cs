@@ -15,12 +15,15 @@ public sealed unsafe class TapDevice : IDisposable
     public const int LargestFrame = 65_535 + 14;
 
     internal const nuint SetInterface = 0x400454ca; // TUNSETIFF
+    internal const nuint GetInterface = 0x800454d2; // TUNGETIFF
     internal const nuint SetFlags = 0x8914; // SIOCSIFFLAGS
     internal const nuint SetMtu = 0x8922; // SIOCSIFMTU
     internal const nuint SetQueueLength = 0x8943; // SIOCSIFTXQLEN
     internal const short Tap = 0x0002; // IFF_TAP
     internal const short NoInformation = 0x1000; // IFF_NO_PI
     private const int ReadWrite = 2; // O_RDWR
+    private const int SetDescriptorFlags = 2; // F_SETFD
+    private const int CloseOnExec = 1; // FD_CLOEXEC
     private const int LargestMtu = 65_521;
     private const int QueueLength = 65_536;
 
@@ -71,6 +74,38 @@ public sealed unsafe class TapDevice : IDisposable
 
         device = new TapDevice(descriptor, request.Name.ToString(), result);
         return 0;
+    }
+
+    /// <summary>Has the program that this process executes next have the device too, under the same descriptor.</summary>
+    /// <returns>0 or a negative error number.</returns>
+    public int KeepForNextProgram() => Libc.FileControl(_descriptor, SetDescriptorFlags, 0);
+
+    /// <summary>Takes over a device that was kept for this program.</summary>
+    /// <param name="descriptor">Its descriptor.</param>
+    /// <param name="device">The device; null on failure.</param>
+    /// <returns>0 or a negative error number.</returns>
+    public static int TakeOver(int descriptor, out TapDevice? device)
+    {
+        device = null;
+        var request = default(InterfaceRequest);
+        int result = Libc.InputOutputControl(descriptor, GetInterface, &request);
+        if (result < 0)
+        {
+            return result;
+        }
+
+        InterfaceName name = request.Name;
+        int socket = Libc.Socket(Constants.AddressFamilyInet, Constants.SocketDatagram | Constants.SocketCloseOnExec, 0);
+        if (socket < 0)
+        {
+            return socket;
+        }
+
+        result = Libc.InputOutputControl(socket, Constants.IoctlGetIndex, &request);
+        _ = Libc.Close(socket);
+        result = result < 0 ? result : Libc.FileControl(descriptor, SetDescriptorFlags, CloseOnExec);
+        device = result < 0 ? null : new TapDevice(descriptor, name.ToString(), request.Integer);
+        return result;
     }
 
     /// <summary>Takes a frame.</summary>

@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Pronghorn.LoadBalancer.Cluster;
 using Pronghorn.LoadBalancer.Explain;
+using Pronghorn.Web;
 
 namespace Pronghorn.LoadBalancer.Daemon;
 
@@ -39,7 +40,7 @@ internal sealed class ControlServer : IAsyncDisposable
     {
         File.Delete(path);
         WebListener listener = await WebListener.StartAsync(
-            options => options.ListenUnixSocket(path, Admit), context => AnswerAsync(context, daemon), problems);
+            options => options.ListenUnixSocket(path, Admit), context => AnswerAsync(context, daemon), problems.ReportWeb);
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         return new ControlServer(path, listener);
     }

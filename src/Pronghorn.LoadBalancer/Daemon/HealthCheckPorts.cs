@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 using Pronghorn.LoadBalancer.Cluster;
 using Pronghorn.LoadBalancer.Table;
+using Pronghorn.Web;
 
 namespace Pronghorn.LoadBalancer.Daemon;
 
@@ -91,7 +92,7 @@ internal sealed class HealthCheckPorts : IAsyncDisposable
         {
             var root = new ConfigurationRoot([_configuration]);
             _listener = await WebListener.StartAsync(
-                options => options.Configure(root, reloadOnChange: true), AnswerAsync, _problems);
+                options => options.Configure(root, reloadOnChange: true), AnswerAsync, _problems.ReportWeb);
         }
     }
 

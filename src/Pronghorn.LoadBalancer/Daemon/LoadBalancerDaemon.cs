@@ -14,6 +14,7 @@ using Pronghorn.LoadBalancer.DataPlane;
 using Pronghorn.LoadBalancer.Explain;
 using Pronghorn.LoadBalancer.Maps;
 using Pronghorn.LoadBalancer.Table;
+using Pronghorn.Web;
 
 namespace Pronghorn.LoadBalancer.Daemon;
 
@@ -251,7 +252,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
     }
 
     private async Task<IAsyncDisposable> ListenAsync(IPEndPoint? where, RequestDelegate answer) =>
-        where is null ? Nothing.Instance : await WebListener.StartAsync(options => options.Listen(where), answer, _problems);
+        where is null ? Nothing.Instance : await WebListener.StartAsync(options => options.Listen(where), answer, _problems.ReportWeb);
 
     /// <summary>As kube-proxy: healthy while what was told is in the maps.</summary>
     private async Task AnswerHealthAsync(HttpContext context)
@@ -293,7 +294,7 @@ public sealed class LoadBalancerDaemon : IControlled, IDisposable
             text.Add("pronghorn_lb_map_capacity", capacity, ("map", ServiceMaps.NameOf(map)));
         }
 
-        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+        context.Response.ContentType = MetricsText.ContentType;
         await context.Response.WriteAsync(text.ToString());
     }
 

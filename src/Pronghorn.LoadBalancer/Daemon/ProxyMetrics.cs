@@ -3,7 +3,7 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
-using System.Text;
+using Pronghorn.Web;
 
 namespace Pronghorn.LoadBalancer.Daemon;
 
@@ -41,39 +41,6 @@ internal sealed class DurationHistogram
     }
 }
 
-/// <summary>Writes the text format of Prometheus, version 0.0.4.</summary>
-internal sealed class MetricsText
-{
-    private readonly StringBuilder _text = new();
-
-    public void Begin(string name, string type, string help) =>
-        _text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
-
-    public void Add(string name, double value, params (string Name, string Value)[] labels)
-    {
-        _text.Append(name);
-        if (labels.Length > 0)
-        {
-            _text.Append('{').AppendJoin(',', labels.Select(label => $"{label.Name}=\"{Escape(label.Value)}\"")).Append('}');
-        }
-
-        _text.Append(' ').Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
-    }
-
-    /// <summary>A metric of one value.</summary>
-    public void Single(string name, string type, string help, double value)
-    {
-        Begin(name, type, help);
-        Add(name, value);
-    }
-
-    public override string ToString() => _text.ToString();
-
-    private static string Escape(string value) =>
-        value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)
-            .Replace("\n", "\\n", StringComparison.Ordinal);
-}
-
 /// <summary>What a proxy counts. Guarded by the proxy's lock.</summary>
 internal sealed class ProxyMetrics
 {
@@ -102,17 +69,17 @@ internal sealed class ProxyMetrics
             text, "kubeproxy_sync_proxy_rules_duration_seconds", "Time from taking a batch of changes to the maps having them");
         ProgrammingDuration.Write(
             text, "kubeproxy_network_programming_duration_seconds", "Time from a change's arrival at this node to the maps having it");
-        text.Single(
+        text.AddMetric(
             "kubeproxy_sync_proxy_rules_service_changes_total", "counter", "Services that have changed", ServiceChanges);
-        text.Single(
+        text.AddMetric(
             "kubeproxy_sync_proxy_rules_endpoint_changes_total", "counter", "Endpoint slices that have changed", EndpointChanges);
-        text.Single(
+        text.AddMetric(
             "kubeproxy_sync_proxy_rules_last_timestamp_seconds", "gauge", "When the maps were last made right", Seconds(LastSync));
-        text.Single(
+        text.AddMetric(
             "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", "gauge", "When a change last arrived", Seconds(LastQueued));
-        text.Single("pronghorn_lb_map_writes_total", "counter", "Entries of maps that were written or removed", Writes);
-        text.Single("pronghorn_lb_map_write_failures_total", "counter", "Writes that the kernel refused", SyncFailures);
-        text.Single("pronghorn_lb_rebuilds_total", "counter", "Times that the maps were read and made right anew", Rebuilds);
+        text.AddMetric("pronghorn_lb_map_writes_total", "counter", "Entries of maps that were written or removed", Writes);
+        text.AddMetric("pronghorn_lb_map_write_failures_total", "counter", "Writes that the kernel refused", SyncFailures);
+        text.AddMetric("pronghorn_lb_rebuilds_total", "counter", "Times that the maps were read and made right anew", Rebuilds);
     }
 
     private static double Seconds(DateTimeOffset time) =>

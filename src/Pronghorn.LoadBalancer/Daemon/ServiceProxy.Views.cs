@@ -7,6 +7,7 @@ using Pronghorn.LoadBalancer.Cluster;
 using Pronghorn.LoadBalancer.Explain;
 using Pronghorn.LoadBalancer.Maps;
 using Pronghorn.LoadBalancer.Table;
+using Pronghorn.Web;
 
 namespace Pronghorn.LoadBalancer.Daemon;
 

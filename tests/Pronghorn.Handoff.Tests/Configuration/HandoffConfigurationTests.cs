@@ -40,6 +40,8 @@ public sealed class HandoffConfigurationTests
             held_megabytes = 64
             max_connections = 1000
             peer_timeout = 60
+            metrics = [::1]:9951
+            worker_group = www-data
             """);
 
         Assert.Equal(8, read.WorkerCount);
@@ -49,6 +51,15 @@ public sealed class HandoffConfigurationTests
         Assert.Equal(2, read.LocalAddresses.Length);
         Assert.Equal((1951, "eth1", "/run/other", 64, 1000, 60), (
             read.Port, read.Interface, read.SocketDirectory, read.HeldMegabytes, read.MaximumConnections, read.PeerTimeout));
+        Assert.Equal(("[::1]:9951", "www-data"), (read.Metrics!.ToString(), read.WorkerGroup));
+    }
+
+    [Fact]
+    public void SharedKey_StandsForCertificates()
+    {
+        HandoffConfiguration read = HandoffConfiguration.Parse(
+            "tcpm.conf", "local_ip = 10.0.0.2\npreshared_key = /etc/tcpm/key\nname = edge-1.example\n");
+        Assert.Equal(("/etc/tcpm/key", "edge-1.example"), (read.PresharedKey, read.Name));
     }
 
     [Theory]
@@ -69,6 +80,15 @@ public sealed class HandoffConfigurationTests
     [InlineData("peer = a 10.0.0.3\npeer = a 10.0.0.4", "tcpm.conf:3: peer a at 10.0.0.4:1950 is there twice")]
     [InlineData("certificate = /a", "belong together")]
     [InlineData("certificate = a", "a path from the root")]
+    [InlineData("preshared_key = a", "a path from the root")]
+    [InlineData("certificate = /a\nkey = /b\nauthority = /c\npreshared_key = /d", "both certificates and a preshared_key")]
+    [InlineData("certificate = /a\nkey = /b\nauthority = /c\nname = edge-1", "name belongs to preshared_key")]
+    [InlineData("metrics = 9951", "ADDRESS:PORT, as 127.0.0.1:9951")]
+    [InlineData("metrics = 127.0.0.1", "ADDRESS:PORT, as 127.0.0.1:9951")]
+    [InlineData("metrics = localhost:9951", "ADDRESS:PORT, as 127.0.0.1:9951")]
+    [InlineData("worker_group =", "worker_group is empty")]
+    [InlineData("name = edge 1", "it must be 1 to 64 letters")]
+    [InlineData("name = 10.0.0.3", "not an address")]
     [InlineData("interface =", "interface is empty")]
     public void WrongLine_IsNamedWithItsRange(string line, string expected)
     {

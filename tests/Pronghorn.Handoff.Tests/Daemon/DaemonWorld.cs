@@ -57,11 +57,33 @@ public sealed class DaemonWorld : IDisposable
 
     public string SocketsOf(int node) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"sockets-{node}"));
 
-    public Process StartDaemon(int node)
+    /// <summary>Folder of the whole tree.</summary>
+    public static string Root => FindRoot();
+
+    /// <summary>A file of the world's own folder.</summary>
+    public string FileOf(string name) => Path.Combine(_folder, name);
+
+    /// <summary>The network namespace of a node.</summary>
+    public NetworkNamespace PlaceOf(int node) => _nodes[node];
+
+    /// <summary>Changes the configuration of a node whose daemon does not run yet.</summary>
+    public void Configure(int node, Func<string, string> change)
+    {
+        string text = File.ReadAllText(ConfigurationOf(node));
+        File.WriteAllText(ConfigurationOf(node), change(text) + "\n");
+    }
+
+    public Process StartDaemon(int node) => StartDaemon(node, []);
+
+    /// <summary>Starts a daemon by a program that executes another.</summary>
+    public Process StartDaemon(int node, string[] wrapper)
     {
         Process daemon = Start(
-            node, Path.Combine(s_artifacts, "bin", "pronghorn"), "handoff", "serve", "--config", ConfigurationOf(node), "--instance",
-            InstanceOf(node));
+            node,
+            [
+                .. wrapper, Path.Combine(s_artifacts, "bin", "pronghorn"), "handoff", "serve", "--config", ConfigurationOf(node),
+                "--instance", InstanceOf(node),
+            ]);
         Assert.Contains("connections move over", daemon.StandardError.ReadLine() ?? "it ended", StringComparison.Ordinal);
 
         // It must not wait for somebody to read what it says.

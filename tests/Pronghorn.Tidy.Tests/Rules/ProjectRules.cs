@@ -29,8 +29,9 @@ public static class ProjectRules
         ["Preload"] = ["Posix", "Runtime", "Devices", "Linux", "Stack", "Wire", "Memory"],
         ["Sockets"] = ["Runtime", "Devices", "Linux", "Stack", "Wire", "Memory"],
         ["AspNetCore"] = ["Sockets"],
-        ["LoadBalancer"] = ["Linux", "Wire", "Memory"],
-        ["Handoff"] = ["Linux", "Wire", "Memory"],
+        ["Web"] = [],
+        ["LoadBalancer"] = ["Web", "Linux", "Wire", "Memory"],
+        ["Handoff"] = ["Web", "Linux", "Wire", "Memory"],
         ["Observability"] = ["Runtime", "Linux", "Stack", "Wire", "Memory"],
         ["Daemon"] = ["Observability", "LoadBalancer", "Handoff", "Posix", "Runtime", "Devices", "Linux", "Stack", "Wire", "Memory"],
         ["Cli"] =

@@ -8,24 +8,26 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Pronghorn.LoadBalancer.Cluster;
 
-namespace Pronghorn.LoadBalancer.Daemon;
+namespace Pronghorn.Web;
 
 /// <summary>A small web server that takes nothing from the environment.</summary>
-internal sealed class WebListener : IAsyncDisposable
+public sealed class WebListener : IAsyncDisposable
 {
     private readonly WebApplication _application;
 
     private WebListener(WebApplication application) => _application = application;
 
     /// <summary>Starts one.</summary>
+    /// <param name="listen">Says where it listens, and within which limits.</param>
+    /// <param name="answer">Answers a request.</param>
+    /// <param name="complain">Is told, while it runs, what the server has to complain of.</param>
     /// <exception cref="System.IO.IOException">It cannot bind to where it shall listen.</exception>
     public static async Task<WebListener> StartAsync(
-        Action<KestrelServerOptions> listen, RequestDelegate answer, IProblemSink problems)
+        Action<KestrelServerOptions> listen, RequestDelegate answer, Action<string> complain)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        var logging = new ProblemLogging(problems);
+        var logging = new ComplaintLogging(complain);
         builder.Logging.AddProvider(logging);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1));
         builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
@@ -50,10 +52,11 @@ internal sealed class WebListener : IAsyncDisposable
         return new WebListener(application);
     }
 
+    /// <inheritdoc/>
     public ValueTask DisposeAsync() => _application.DisposeAsync();
 
-    /// <summary>Turns what the server has to complain of into problems.</summary>
-    private sealed class ProblemLogging(IProblemSink problems) : ILoggerProvider, ILogger
+    /// <summary>Passes on what the server has to complain of.</summary>
+    private sealed class ComplaintLogging(Action<string> complain) : ILoggerProvider, ILogger
     {
         public volatile bool IsOn;
 
@@ -73,7 +76,7 @@ internal sealed class WebListener : IAsyncDisposable
         {
             if (IsEnabled(logLevel))
             {
-                problems.Report(new Problem("web server", "", exception is null ? formatter(state, null) : exception.Message));
+                complain(exception is null ? formatter(state, null) : exception.Message);
             }
         }
     }

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Web;
+
+namespace Pronghorn.Handoff.Daemon;
+
+/// <summary>
+/// What a daemon has done and how it is, in Prometheus' words. Counters begin with the daemon, those of packets with the programs.
+/// </summary>
+internal static class HandoffMetrics
+{
+    private const string Prefix = "pronghorn_handoff_";
+
+    internal static string Write(HandoffStatus status, HandoffCounts counts)
+    {
+        var text = new MetricsText();
+        WriteMoves(text, counts);
+        WriteFreezes(text, counts);
+        Counter(text, "undelivered", "Connections that came and that no worker could be given", status.Undelivered);
+        Gauge(text, "taken", "Connections that other nodes gave and that have not ended", status.TakenNow);
+        Gauge(text, "listeners", "Listeners that workers take connections for", status.Listeners);
+        Gauge(text, "moves_under_way", "Moves that have begun and not ended", status.MovesUnderWay);
+        Gauge(text, "held_bytes", "Bytes of packets that wait", status.HeldBytes);
+        Counter(text, "held_dropped_frames", "Frames dropped because too many waited", status.HeldDropped);
+        WriteTables(text, status);
+        WriteSteering(text, "packets", "Packets, by what the programs did with them", status.Packets);
+        WriteSteering(text, "bytes", "Bytes of packets with their headers, by what the programs did with them", status.Bytes);
+        WritePeers(text, status);
+        return text.ToString();
+    }
+
+    private static void WriteMoves(MetricsText text, HandoffCounts counts)
+    {
+        // Read before the other, which is counted first: so this is never more.
+        long unconfirmed = counts.Unconfirmed;
+        Counter(text, "given", "Connections given to other nodes", counts.Given);
+        Counter(text, "given_unconfirmed", "Of those given, ones whose new owner has not said that they work there", unconfirmed);
+        text.Begin(Prefix + "refused_total", "counter", "Moves that did not come about");
+        foreach (RefusalReason reason in Enum.GetValues<RefusalReason>())
+        {
+            if (reason != RefusalReason.None)
+            {
+                text.Add(Prefix + "refused_total", counts.Refused(reason), ("reason", reason.ToString()));
+            }
+        }
+    }
+
+    private static void WriteFreezes(MetricsText text, HandoffCounts counts)
+    {
+        const string Name = Prefix + "freeze_seconds";
+        text.Begin(Name, "histogram", "How long a peer's segments were held during a move");
+        long below = 0;
+        for (int interval = 0; interval < HandoffCounts.FreezeIntervals; interval++)
+        {
+            below += counts.Freezes(interval);
+            string limit = HandoffCounts.LimitOf(interval)?.TotalSeconds.ToString("R", CultureInfo.InvariantCulture) ?? "+Inf";
+            text.Add(Name + "_bucket", below, ("le", limit));
+        }
+
+        text.Add(Name + "_sum", counts.FreezeSum.TotalSeconds);
+        text.Add(Name + "_count", below);
+    }
+
+    private static void WriteTables(MetricsText text, HandoffStatus status)
+    {
+        text.Begin(Prefix + "entries", "gauge", "Entries of a table in use, of connections that have just ended among them");
+        text.Add(Prefix + "entries", status.InboundEntries, ("table", "given"));
+        text.Add(Prefix + "entries", status.OutboundEntries, ("table", "taken"));
+        text.Begin(Prefix + "entries_limit", "gauge", "Entries that a table can have");
+        text.Add(Prefix + "entries_limit", status.InboundLimit, ("table", "given"));
+        text.Add(Prefix + "entries_limit", status.OutboundLimit, ("table", "taken"));
+    }
+
+    private static void WriteSteering(MetricsText text, string unit, string help, IReadOnlyDictionary<string, ulong> counters)
+    {
+        text.Begin($"{Prefix}{unit}_total", "counter", help);
+        foreach ((string name, ulong value) in counters)
+        {
+            text.Add($"{Prefix}{unit}_total", value, ("action", name));
+        }
+    }
+
+    private static void WritePeers(MetricsText text, HandoffStatus status)
+    {
+        text.Begin(Prefix + "peer_connected", "gauge", "Whether there is a stream with another node's daemon");
+        foreach (PeerStatus peer in status.Peers)
+        {
+            text.Add(Prefix + "peer_connected", peer.IsConnected ? 1 : 0, ("peer", peer.Name));
+        }
+
+        text.Begin(Prefix + "peer_given_up_total", "counter", "Connections given up because the node that had them did not answer");
+        foreach (PeerStatus peer in status.Peers)
+        {
+            text.Add(Prefix + "peer_given_up_total", peer.GivenUp, ("peer", peer.Name));
+        }
+
+        Counter(text, "streams_rejected", "Streams of those who could not show that they are a peer", status.PeersRejected);
+    }
+
+    private static void Counter(MetricsText text, string name, string help, double value) =>
+        text.AddMetric($"{Prefix}{name}_total", "counter", help, value);
+
+    private static void Gauge(MetricsText text, string name, string help, double value) =>
+        text.AddMetric(Prefix + name, "gauge", help, value);
+}
