@@ -35,8 +35,23 @@ public sealed class DaemonWorld : IDisposable
     private readonly NetworkNamespace[] _nodes;
 
     public DaemonWorld()
+        : this(isBehindCable: false)
     {
-        Client = _hosts.Add("client", 1);
+    }
+
+    /// <summary>Makes the hosts.</summary>
+    /// <param name="isBehindCable">Whether the client is behind a cable in which a program carries frames, and all have both families.</param>
+    public DaemonWorld(bool isBehindCable)
+    {
+        if (isBehindCable)
+        {
+            (Client, ClientCable) = _hosts.AddBehindCable("client", 1);
+        }
+        else
+        {
+            Client = _hosts.Add("client", 1);
+        }
+
         _nodes = [_hosts.Add("a", FirstNumber), _hosts.Add("b", FirstNumber + 1), _hosts.Add("d", FirstNumber + 2)];
         WriteCertificates();
         for (int node = 0; node < _nodes.Length; node++)
@@ -44,15 +59,23 @@ public sealed class DaemonWorld : IDisposable
             // Which moves ECN connections not, and says so.
             _nodes[node].Run("sysctl", "-qw", "net.ipv4.tcp_ecn=0");
             File.WriteAllText(ConfigurationOf(node), Configuration(node));
+            if (isBehindCable)
+            {
+                Configure(node, WithBothFamilies);
+            }
         }
     }
 
     public NetworkNamespace Client { get; }
 
+    /// <summary>Where the client's frames are carried; null where nothing is in the way.</summary>
+    public NetworkNamespace? ClientCable { get; }
+
     public int Nodes => _nodes.Length;
 
-    public static string AddressOf(int node) => BridgedHosts.Address(FirstNumber + node);
+    public static string AddressOf(int node, bool isIpv6 = false) => BridgedHosts.Address(FirstNumber + node, isIpv6);
 
+    /// <summary>The network namespace of a node.</summary>
     public NetworkNamespace NodeOf(int node) => _nodes[node];
 
     public string SocketsOf(int node) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"sockets-{node}"));
@@ -62,9 +85,6 @@ public sealed class DaemonWorld : IDisposable
 
     /// <summary>A file of the world's own folder.</summary>
     public string FileOf(string name) => Path.Combine(_folder, name);
-
-    /// <summary>The network namespace of a node.</summary>
-    public NetworkNamespace PlaceOf(int node) => _nodes[node];
 
     /// <summary>Changes the configuration of a node whose daemon does not run yet.</summary>
     public void Configure(int node, Func<string, string> change)
@@ -144,9 +164,7 @@ public sealed class DaemonWorld : IDisposable
         List<string> lines = ["client: " + Sockets(Client, clientPort)];
         for (int node = 0; node < _nodes.Length && Directory.Exists(HandoffDaemon.FolderOf(InstanceOf(node))); node++)
         {
-            string folder = HandoffDaemon.FolderOf(InstanceOf(node));
-            using var tables = new SteeringTables(
-                BpfMap.OpenPinned(Path.Combine(folder, "handoff_inbound")), BpfMap.OpenPinned(Path.Combine(folder, "handoff_outbound")));
+            using SteeringTables tables = OpenTables(node);
             lines.Add($"{NameOf(node)}: {Sockets(_nodes[node], clientPort)}");
             lines.AddRange(tables.ListGiven().Where(given => given.Remote.Port == clientPort).Select(static given => given.ToString()));
             lines.AddRange(tables.ListTaken().Where(taken => taken.Remote.Port == clientPort).Select(static taken => taken.ToString()));
@@ -154,6 +172,14 @@ public sealed class DaemonWorld : IDisposable
         }
 
         return string.Join('\n', lines);
+    }
+
+    /// <summary>Connections whose packets come by a node and that are elsewhere, and open, as its table says.</summary>
+    public int CountGiven(int node)
+    {
+        using SteeringTables tables = OpenTables(node);
+        return tables.ListGiven().Count(given =>
+            given.Mode != SteeringMode.Tombstone && !tables.FindTaken(given.Local, given.Remote, out _));
     }
 
     public void Dispose()
@@ -176,6 +202,26 @@ public sealed class DaemonWorld : IDisposable
 
     private static string Sockets(NetworkNamespace place, int clientPort) =>
         place.Run("ss", "-tanoi", $"( sport = :{Text(clientPort)} or dport = :{Text(clientPort)} )").Trim();
+
+    private SteeringTables OpenTables(int node)
+    {
+        string folder = HandoffDaemon.FolderOf(InstanceOf(node));
+        return new SteeringTables(
+            BpfMap.OpenPinned(Path.Combine(folder, "handoff_inbound")), BpfMap.OpenPinned(Path.Combine(folder, "handoff_outbound")));
+    }
+
+    private static string WithBothFamilies(string configuration)
+    {
+        foreach (int node in (int[])[0, 1, 2])
+        {
+            string address = AddressOf(node);
+            string second = AddressOf(node, isIpv6: true);
+            configuration = configuration.Replace($"local_ip = {address}", $"local_ip = {address} {second}", StringComparison.Ordinal)
+                .Replace($"{NameOf(node)} {address}", $"{NameOf(node)} {address} {second}", StringComparison.Ordinal);
+        }
+
+        return configuration;
+    }
 
     private static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"node-{node}");
 

@@ -62,7 +62,7 @@ public sealed class MetricsDaemonTests : IDisposable
     {
         using var handler = new SocketsHttpHandler
         {
-            ConnectCallback = (_, _) => ValueTask.FromResult<Stream>(NamespaceThread.Run(_world.PlaceOf(node), static () =>
+            ConnectCallback = (_, _) => ValueTask.FromResult<Stream>(NamespaceThread.Run(_world.NodeOf(node), static () =>
             {
                 var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
                 socket.Connect(IPAddress.Loopback, Port);

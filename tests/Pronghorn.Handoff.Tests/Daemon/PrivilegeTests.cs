@@ -99,7 +99,7 @@ public sealed class PrivilegeTests : IDisposable
     private async Task MoveAndComeBackAsync()
     {
         // The service's port is one of those that not everybody may have: to come back is to bind to it.
-        _world.PlaceOf(0).Run("sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=9000");
+        _world.NodeOf(0).Run("sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=9000");
         _world.StartWorker(0);
         _world.StartWorker(1);
         await _world.WaitUntilConnectedAsync(0, 1);
