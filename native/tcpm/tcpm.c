@@ -38,6 +38,8 @@ enum kind {
     RESULT = 5,
     CONNECTION = 6,
     RECOVER = 7,
+    RELEASE = 8,
+    FINISH = 9,
 };
 
 /* WorkerMessage.cs; numbers in network order. */
@@ -61,6 +63,17 @@ static int control = -1;
 static int delivery = -1;
 static uint32_t last_sequence;
 static struct sockaddr_un daemon_address;
+
+/* A connection that came and is silent until the daemon says that it works. */
+struct silent {
+    struct silent *next;
+    struct message message;
+    int fd;
+    char content[];
+};
+
+static pthread_mutex_t receiving = PTHREAD_MUTEX_INITIALIZER;
+static struct silent *silent;
 
 static void close_one(int *fd)
 {
@@ -195,9 +208,9 @@ static int fill(struct message *message, const TcpmFdTransferMsgType *transfer)
 }
 
 /* One question and its answer. The lock is held. */
-static int exchange(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType *transfer, int fd)
+static int exchange(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType *transfer, uint32_t result, int fd)
 {
-    struct message question = { .magic = htonl(MAGIC), .kind = htonl(kind) };
+    struct message question = { .magic = htonl(MAGIC), .kind = htonl(kind), .result = htonl(result) };
     size_t consumed = 0, tag = 0;
 
     if (control < 0) {
@@ -242,7 +255,7 @@ static int daemon_has_ended(void)
  * The daemon ended while it moved the connection, and may have left it silent: only a daemon can wake it. Waits until there is one
  * again. The lock is held; the socket that has ended is kept, as whoever polls it is to see that.
  */
-static int recover(TcpmMsgHdrType *hdr, int fd)
+static int recover(enum kind kind, TcpmMsgHdrType *hdr, uint32_t state, int fd)
 {
     int ended = control, result = -1;
 
@@ -251,7 +264,7 @@ static int recover(TcpmMsgHdrType *hdr, int fd)
             poll(0, 0, RECOVER_PAUSE_MILLISECONDS);
         if (open_control())
             continue;
-        result = exchange(RECOVER, hdr, 0, fd);
+        result = exchange(kind, hdr, 0, state, fd);
         close_one(&control);
     }
     control = ended;
@@ -272,9 +285,9 @@ static int ask(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType 
     memset(hdr, 0, sizeof(*hdr));
     hdr->version = TCPM_VERSION;
     pthread_mutex_lock(&lock);
-    result = exchange(kind, hdr, transfer, fd);
+    result = exchange(kind, hdr, transfer, 0, fd);
     if (result && kind == HANDOFF && daemon_has_ended())
-        result = recover(hdr, fd);
+        result = recover(RECOVER, hdr, 0, fd);
     pthread_mutex_unlock(&lock);
     if (result) {
         hdr->result = -errno;
@@ -310,11 +323,15 @@ static int connect_both(void)
 /* A child of a fork that came while another thread was in a call: that thread is not here, and its call neither. */
 static void begin_child(void)
 {
-    if (!pthread_mutex_trylock(&lock)) {
+    int calling = pthread_mutex_trylock(&lock), taking = pthread_mutex_trylock(&receiving);
+
+    if (!calling && !taking) {
+        pthread_mutex_unlock(&receiving);
         pthread_mutex_unlock(&lock);
         return;
     }
     pthread_mutex_init(&lock, 0);
+    pthread_mutex_init(&receiving, 0);
     close_both();
 }
 
@@ -370,6 +387,15 @@ EXPORT int TcpmUnRegisterFd(TcpmMsgHdrType *hdr, TcpmFdTransferMsgType *transfer
 
 EXPORT void TcpmCloseFd(void)
 {
+    pthread_mutex_lock(&receiving);
+    while (silent) {
+        struct silent *one = silent;
+
+        silent = one->next;
+        close_one(&one->fd);
+        free(one);
+    }
+    pthread_mutex_unlock(&receiving);
     pthread_mutex_lock(&lock);
     close_both();
     pthread_mutex_unlock(&lock);
@@ -385,13 +411,141 @@ EXPORT int TcpmEventFd(void)
     return fd;
 }
 
+static void reset(int fd)
+{
+    struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    close_one(&fd);
+}
+
+/* Takes one out; 0 when there is none of that number. */
+static struct silent *take_silent(uint32_t sequence)
+{
+    for (struct silent **at = &silent; *at; at = &(*at)->next) {
+        struct silent *found = *at;
+
+        if (ntohl(found->message.sequence) != sequence)
+            continue;
+        *at = found->next;
+        return found;
+    }
+    return 0;
+}
+
+/* 0, or -1 when it is none, or there is no memory for it. The descriptor is taken in either case. */
+static int keep_silent(const struct message *message, const void *content, size_t length, int fd)
+{
+    size_t consumed = ntohl(message->consumed), tag = ntohl(message->tag);
+    struct silent *kept;
+
+    if (fd < 0 || consumed > TCPM_MAX_CONTENT || tag > TCPM_MAX_CONTENT - consumed || consumed + tag != length) {
+        close_one(&fd);
+        errno = EPROTO;
+        return -1;
+    }
+    kept = malloc(sizeof(*kept) + length);
+    if (!kept) {
+        reset(fd);
+        errno = ENOMEM;
+        return -1;
+    }
+    kept->message = *message;
+    kept->fd = fd;
+    memcpy(kept->content, content, length);
+    kept->next = silent;
+    silent = kept;
+    return 0;
+}
+
+/* Gives one that works to the application, or resets what does not fit. */
+static int deliver(struct silent *one, TcpmFdTransferMsgType *transfer, void *buffer, size_t capacity)
+{
+    size_t consumed = ntohl(one->message.consumed), tag = ntohl(one->message.tag);
+    int fd = one->fd;
+
+    if (consumed + tag > capacity) {
+        reset(fd);
+        free(one);
+        errno = ENOBUFS;
+        return -1;
+    }
+    memcpy(buffer, one->content, consumed + tag);
+    transfer->fd = fd;
+    transfer->family = ntohs(one->message.family) == 4 ? AF_INET : AF_INET6;
+    transfer->port = ntohs(one->message.port);
+    transfer->workerIndex = ntohl(one->message.worker);
+    memcpy(transfer->ip, one->message.address, sizeof(transfer->ip));
+    transfer->consumed = buffer;
+    transfer->consumedLength = consumed;
+    transfer->tag = (const char *)buffer + consumed;
+    transfer->tagLength = tag;
+    free(one);
+    return fd;
+}
+
+/* The daemon ended before it said that a connection works: the next one says so. 0 when none is left that does. */
+static struct silent *finish_silent(void)
+{
+    while (silent) {
+        struct silent *one = silent;
+        TcpmMsgHdrType hdr = { 0 };
+        int failed;
+
+        silent = one->next;
+        pthread_mutex_lock(&lock);
+        failed = recover(FINISH, &hdr, ntohl(one->message.result), one->fd);
+        pthread_mutex_unlock(&lock);
+        if (!failed && !hdr.result)
+            return one;
+        close_one(&one->fd);
+        free(one);
+    }
+    return 0;
+}
+
+static int receive_one(int from, TcpmFdTransferMsgType *transfer, void *buffer, size_t capacity)
+{
+    static char content[TCPM_MAX_CONTENT];
+    struct message came;
+    struct silent *one;
+    ssize_t length;
+    int fd;
+
+    for (;;) {
+        length = receive_message(from, &came, content, sizeof(content), &fd, MSG_DONTWAIT);
+        if (length < 0) {
+            int why = errno;
+
+            one = daemon_has_ended() ? finish_silent() : 0;
+            if (one)
+                return deliver(one, transfer, buffer, capacity);
+            errno = why;
+            return -1;
+        }
+        if (ntohl(came.kind) == CONNECTION) {
+            if (keep_silent(&came, content, length - sizeof(came), fd))
+                return -1;
+            continue;
+        }
+        close_one(&fd);
+        if (ntohl(came.kind) != RELEASE) {
+            errno = EPROTO;
+            return -1;
+        }
+        one = take_silent(ntohl(came.sequence));
+        if (!one)
+            continue;
+        if (!came.result)
+            return deliver(one, transfer, buffer, capacity);
+        close_one(&one->fd);
+        free(one);
+    }
+}
+
 EXPORT int TcpmReceiveFd(TcpmFdTransferMsgType *transfer, void *buffer, size_t capacity)
 {
-    struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-    struct message came;
-    size_t consumed, tag;
-    ssize_t length;
-    int from = TcpmEventFd(), fd;
+    int from = TcpmEventFd(), result;
 
     if (!transfer || (!buffer && capacity)) {
         errno = EINVAL;
@@ -402,33 +556,10 @@ EXPORT int TcpmReceiveFd(TcpmFdTransferMsgType *transfer, void *buffer, size_t c
         errno = ENOTCONN;
         return -1;
     }
-    length = receive_message(from, &came, buffer, capacity, &fd, MSG_DONTWAIT);
-    if (length < 0)
-        return -1;
-    consumed = ntohl(came.consumed);
-    tag = ntohl(came.tag);
-    if (ntohl(came.kind) != CONNECTION || fd < 0 || consumed > TCPM_MAX_CONTENT || tag > TCPM_MAX_CONTENT - consumed ||
-        sizeof(came) + consumed + tag != (size_t)length) {
-        close_one(&fd);
-        errno = EPROTO;
-        return -1;
-    }
-    if (consumed + tag > capacity) {
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-        close_one(&fd);
-        errno = ENOBUFS;
-        return -1;
-    }
-    transfer->fd = fd;
-    transfer->family = ntohs(came.family) == 4 ? AF_INET : AF_INET6;
-    transfer->port = ntohs(came.port);
-    transfer->workerIndex = ntohl(came.worker);
-    memcpy(transfer->ip, came.address, sizeof(transfer->ip));
-    transfer->consumed = buffer;
-    transfer->consumedLength = consumed;
-    transfer->tag = (const char *)buffer + consumed;
-    transfer->tagLength = tag;
-    return fd;
+    pthread_mutex_lock(&receiving);
+    result = receive_one(from, transfer, buffer, capacity);
+    pthread_mutex_unlock(&receiving);
+    return result;
 }
 
 EXPORT int TcpmSetEnd(TcpmFdTransferMsgType *transfer, const char *ip, uint16_t port, uint32_t workerIndex)

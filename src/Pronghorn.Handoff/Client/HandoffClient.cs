@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Concurrent;
+using System.Collections.Generic;
 using System.IO;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -36,6 +37,9 @@ public sealed class HandoffClient : IAsyncDisposable
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Channel<ReceivedConnection> _connections = Channel.CreateUnbounded<ReceivedConnection>();
     private readonly string _path;
+
+    // What has come and is silent still, by number; the reader's alone.
+    private readonly Dictionary<uint, (ReceivedConnection Connection, int Result)> _silent = [];
     private Socket? _delivery;
     private Task _reading = Task.CompletedTask;
     private uint _lastSequence;
@@ -135,7 +139,8 @@ public sealed class HandoffClient : IAsyncDisposable
         catch (IOException) when (_isDisposed == 0)
         {
             // The daemon may have left the connection silent: only a daemon can wake it.
-            return await InterruptedHandoff.EndAsync(_path, connection, cancellation).ConfigureAwait(false);
+            return await InterruptedHandoff.EndAsync(
+                _path, new WorkerMessage(WorkerMessageKind.Recover), connection, cancellation).ConfigureAwait(false);
         }
     }
 
@@ -299,13 +304,14 @@ public sealed class HandoffClient : IAsyncDisposable
             while (await delivery.ReceiveAsync(buffer.AsMemory(0, 1), SocketFlags.Peek).ConfigureAwait(false) > 0)
             {
                 long length = DescriptorPassing.Receive((int)delivery.Handle, buffer, out int fd);
-                if (length > 0 && fd >= 0)
-                {
-                    Take(buffer.AsSpan(0, (int)length), fd);
-                }
-                else if (length == 0)
+                if (length == 0)
                 {
                     break;
+                }
+
+                if (length > 0)
+                {
+                    Take(buffer.AsSpan(0, (int)length), fd);
                 }
             }
         }
@@ -314,7 +320,35 @@ public sealed class HandoffClient : IAsyncDisposable
             // The end, however it came.
         }
 
+        await FinishSilentAsync().ConfigureAwait(false);
         _connections.Writer.TryComplete();
+    }
+
+    /// <summary>The daemon ended before it said that these are live: the next one says so.</summary>
+    private async Task FinishSilentAsync()
+    {
+        foreach ((ReceivedConnection connection, int result) in _silent.Values)
+        {
+            try
+            {
+                var question = new WorkerMessage(WorkerMessageKind.Finish) { Result = result };
+                HandoffResult finished = _isDisposed != 0
+                    ? new HandoffResult(RefusalReason.NoWorker, "")
+                    : await InterruptedHandoff.EndAsync(_path, question, connection.Socket, default).ConfigureAwait(false);
+                if (finished.IsDone && _connections.Writer.TryWrite(connection))
+                {
+                    continue;
+                }
+            }
+            catch (IOException)
+            {
+                // No daemon has come.
+            }
+
+            connection.Dispose();
+        }
+
+        _silent.Clear();
     }
 
     private void Take(ReadOnlySpan<byte> bytes, int fd)
@@ -323,10 +357,19 @@ public sealed class HandoffClient : IAsyncDisposable
         try
         {
             var message = WorkerMessage.Read(bytes);
-            var received = new ReceivedConnection(socket, message.End, message.Worker, message.Consumed, message.Tag);
-            if (!_connections.Writer.TryWrite(received))
+            if (message.Kind == WorkerMessageKind.Connection && fd >= 0)
             {
-                socket.Dispose();
+                var received = new ReceivedConnection(socket, message.End, message.Worker, message.Consumed, message.Tag);
+                _silent[message.Sequence] = (received, message.Result);
+                return;
+            }
+
+            socket.Dispose();
+            if (message.Kind == WorkerMessageKind.Release
+                && _silent.Remove(message.Sequence, out (ReceivedConnection Connection, int Result) released)
+                && (message.Result != 0 || !_connections.Writer.TryWrite(released.Connection)))
+            {
+                released.Connection.Dispose();
             }
         }
         catch (ImageFormatException)

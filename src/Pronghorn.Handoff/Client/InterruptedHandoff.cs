@@ -22,17 +22,19 @@ internal static class InterruptedHandoff
 
     /// <summary>Waits for a daemon, and asks it.</summary>
     /// <param name="path">The daemon's socket.</param>
+    /// <param name="question">What to ask: <see cref="WorkerMessageKind.Recover"/> or <see cref="WorkerMessageKind.Finish"/>.</param>
     /// <param name="connection">The connection.</param>
     /// <param name="cancellation">Ends the waiting.</param>
     /// <exception cref="IOException">No daemon has answered in time.</exception>
-    internal static async Task<HandoffResult> EndAsync(string path, SafeHandle connection, CancellationToken cancellation)
+    internal static async Task<HandoffResult> EndAsync(
+        string path, WorkerMessage question, SafeHandle connection, CancellationToken cancellation)
     {
         long began = Stopwatch.GetTimestamp();
         while (true)
         {
             try
             {
-                return await AskAsync(path, connection, cancellation).ConfigureAwait(false);
+                return await AskAsync(path, question, connection, cancellation).ConfigureAwait(false);
             }
             catch (Exception failure) when (failure is SocketException or ImageFormatException)
             {
@@ -46,11 +48,12 @@ internal static class InterruptedHandoff
         }
     }
 
-    private static async Task<HandoffResult> AskAsync(string path, SafeHandle connection, CancellationToken cancellation)
+    private static async Task<HandoffResult> AskAsync(
+        string path, WorkerMessage question, SafeHandle connection, CancellationToken cancellation)
     {
         using var control = new Socket(AddressFamily.Unix, SocketType.Seqpacket, ProtocolType.Unspecified);
         await control.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
-        Send(control, new WorkerMessage(WorkerMessageKind.Recover).ToBytes(), connection);
+        Send(control, question.ToBytes(), connection);
         byte[] buffer = new byte[WorkerMessage.MaximumLength];
         int length = await control.ReceiveAsync(buffer, cancellation).ConfigureAwait(false);
         var answer = WorkerMessage.Read(buffer.AsSpan(0, length));

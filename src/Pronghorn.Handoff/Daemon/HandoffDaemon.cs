@@ -85,7 +85,7 @@ public sealed class HandoffDaemon : IDisposable
         _lifetimes = lifetimes ?? throw new IOException(string.Create(
             CultureInfo.InvariantCulture, $"the kernel does not tell of connections that end (sock_diag, error {-result})"));
         _workers = new WorkerServer(
-            configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, fd => InterruptedMove.End(_layer.Tables, fd));
+            configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, EndInterrupted);
         _status = new StatusServer(configuration.SocketDirectory, GetStatus);
         _metrics = configuration.Metrics is null ? null
             : MetricsServer.StartAsync(configuration.Metrics, () => HandoffMetrics.Write(GetStatus(), _counts)).GetAwaiter().GetResult();
@@ -298,6 +298,10 @@ public sealed class HandoffDaemon : IDisposable
     }
 
     private PeerLink AnchorOf(Prepare request, PeerLink origin) => _peers.Find(request.Known.Address) ?? origin;
+
+    private Refusal EndInterrupted(WorkerMessage message, int fd) => message.Kind == WorkerMessageKind.Recover
+        ? InterruptedMove.End(_layer.Tables, fd)
+        : InterruptedMove.Finish(_layer.Tables, fd, isSimple: message.Result == 0);
 
     private async Task<Refusal> HandOffAsync(WorkerMessage request, int fd)
     {

@@ -30,4 +30,36 @@ public static class InterruptedMove
         ConnectionCapture.GiveBack(fd);
         return new Refusal(RefusalReason.Peer, "the daemon ended within the move");
     }
+
+    /// <summary>Ends a move to this node, whose worker has the connection already.</summary>
+    /// <param name="tables">What the former daemon has left.</param>
+    /// <param name="fd">The connection; the caller's to close.</param>
+    /// <param name="isSimple">Whether it needs no more than to leave repair: no bytes of its own unsent, no FIN of the peer's.</param>
+    /// <returns>None when it works, and is the worker's.</returns>
+    public static Refusal Finish(SteeringTables tables, int fd, bool isSimple)
+    {
+        System.ArgumentNullException.ThrowIfNull(tables);
+        if (TcpSocket.GetLocal(fd, out TcpEnd local, out _) < 0 || TcpSocket.GetRemote(fd, out TcpEnd remote) < 0)
+        {
+            return new Refusal(RefusalReason.NotAConnection, "the descriptor is no connection");
+        }
+
+        // One that came back, of which it was not written down yet: it is with its owner.
+        if (tables.FindGiven(local, remote, out _))
+        {
+            ConnectionCapture.Discard(fd);
+            return new Refusal(RefusalReason.State, "the connection is at its former owner");
+        }
+
+        tables.SetLive(local, remote);
+        ConnectionCapture.GiveBack(fd);
+        if (isSimple)
+        {
+            return Refusal.None;
+        }
+
+        // What it lacked ended with the daemon. Out of repair it is a reset, which tells the peer at once.
+        ConnectionCapture.Discard(fd);
+        return new Refusal(RefusalReason.Peer, "the daemon ended with a part of the connection");
+    }
 }

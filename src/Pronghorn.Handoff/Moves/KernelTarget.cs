@@ -20,8 +20,22 @@ public interface IConnectionTaker
     /// <summary>Most bytes that an application may send along.</summary>
     int LargestContent { get; }
 
-    /// <summary>Takes a connection that works. The descriptor is the taker's from now on.</summary>
-    void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image);
+    /// <summary>
+    /// Gives a worker a connection that is silent still: should this daemon end now, the worker has it, and brings it to the next one.
+    /// </summary>
+    /// <param name="listener">The listener that it came for.</param>
+    /// <param name="worker">Index of the worker.</param>
+    /// <param name="fd">The connection; the caller's to close.</param>
+    /// <param name="image">The connection, for what its application sent along.</param>
+    /// <param name="given">Ends the worker's waiting; null when refused.</param>
+    Refusal TryGive(TcpEnd listener, uint worker, int fd, ConnectionImage image, out IGivenConnection? given);
+}
+
+/// <summary>A connection that a worker has and does not use yet.</summary>
+public interface IGivenConnection
+{
+    /// <summary>The worker uses it, or closes it if it is not live.</summary>
+    void Release(bool isLive);
 }
 
 /// <summary>The target's side of a move, on the kernel's sockets.</summary>
@@ -103,10 +117,18 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     {
         ArgumentNullException.ThrowIfNull(request);
         ConnectionImage image = _image ?? throw new InvalidOperationException("nothing was restored");
-        node.Layer.Tables.SetLive(_local, request.Remote);
-        Refusal refusal = ConnectionRestore.GoLive(_fd, image);
+        Refusal refusal = taker.TryGive(request.Listener, request.Worker, _fd, image, out IGivenConnection? given);
         if (!refusal.IsNone)
         {
+            return refusal;
+        }
+
+        // From here on a daemon that comes after this one finishes it, with what the worker brings.
+        SetOwned(request);
+        refusal = ConnectionRestore.GoLive(_fd, image);
+        if (!refusal.IsNone)
+        {
+            given?.Release(isLive: false);
             return refusal;
         }
 
@@ -123,15 +145,27 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
             node.Held.Inject(frame[..FinSegment.Write(image, _local, node.Mac, node.InterfaceIndex, frame)]);
         }
 
-        int fd = _fd;
-        _fd = -1;
         if (anchor is not null)
         {
-            lifetimes?.Watch(fd, request.Stay, request.Known, request.Remote, _local, anchor);
+            lifetimes?.Watch(_fd, request.Stay, request.Known, request.Remote, _local, anchor);
         }
 
-        taker.Take(request.Listener, request.Worker, fd, image);
+        given?.Release(isLive: true);
+        _ = Libc.Close(_fd);
+        _fd = -1;
         return Refusal.None;
+    }
+
+    private void SetOwned(Prepare request)
+    {
+        if (_formerOwner is null)
+        {
+            node.Layer.Tables.SetLive(_local, request.Remote);
+        }
+        else
+        {
+            node.Layer.Tables.SetReturned(request.Known, request.Remote, request.Stay);
+        }
     }
 
     /// <inheritdoc/>

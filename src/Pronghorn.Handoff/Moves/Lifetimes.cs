@@ -373,6 +373,8 @@ public sealed class Lifetimes : IDisposable
             return;
         }
 
+        // One that ended before it went on here: who still sends may hear that there is nothing.
+        _node.Layer.Tables.SetLive(taken.Local, taken.Remote);
         taken.State = TakenState.Ended;
         Tell(taken, new Ended(taken.Stay, taken.Known, taken.Remote));
         After(() => Forget(taken));

@@ -116,6 +116,15 @@ public sealed class SteeringTables : IDisposable
         }
     }
 
+    /// <summary>A connection that comes back is this node's: what is held for it is given to its socket here, whoever does that.</summary>
+    public int SetReturned(TcpEnd local, TcpEnd remote, Stay stay)
+    {
+        lock (_lock)
+        {
+            return Put(ConnectionKey.Create(local, remote), SteeringMode.Hold, default, 0, stay);
+        }
+    }
+
     /// <summary>The connection has ended at its owner, where its last segments still go, until <see cref="ForgetBuried"/>.</summary>
     /// <returns>0, or -ENOENT where there is nothing of it, or it moved once more after that stay.</returns>
     public int Bury(TcpEnd local, TcpEnd remote, Stay stay)

@@ -26,11 +26,20 @@ public enum WorkerMessageKind
     /// <summary>Daemon: how what was asked has ended.</summary>
     Result = 5,
 
-    /// <summary>Daemon: the descriptor is a connection that has come.</summary>
+    /// <summary>
+    /// Daemon: the descriptor is a connection that comes, silent until <see cref="Release"/> with the same number. Result 0: should the
+    /// daemon end before that, another finishes it; 1: it cannot.
+    /// </summary>
     Connection = 6,
 
     /// <summary>Worker: the descriptor is a connection that was being moved when the daemon before this one ended.</summary>
     Recover = 7,
+
+    /// <summary>Daemon: the connection of that number is the worker's; with a result that is not 0: it does not come, close it.</summary>
+    Release = 8,
+
+    /// <summary>Worker: the descriptor is a connection that came, and the daemon ended before <see cref="Release"/>. Result as it came.</summary>
+    Finish = 9,
 }
 
 /// <summary>
@@ -81,7 +90,7 @@ public sealed record WorkerMessage(WorkerMessageKind Kind)
         uint kind = BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]);
         uint consumed = BinaryPrimitives.ReadUInt32BigEndian(bytes[40..]);
         uint tag = BinaryPrimitives.ReadUInt32BigEndian(bytes[44..]);
-        if (kind is < (uint)WorkerMessageKind.Hello or > (uint)WorkerMessageKind.Recover
+        if (kind is < (uint)WorkerMessageKind.Hello or > (uint)WorkerMessageKind.Finish
             || consumed > MaximumContent || tag > MaximumContent || HeaderLength + consumed + tag != bytes.Length)
         {
             throw new ImageFormatException(string.Create(

@@ -38,13 +38,14 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     private static readonly string[] s_services = ["vlb", "las"];
 
     private readonly WorkerHandoff _handoff;
-    private readonly Func<int, Refusal>? _recover;
+    private readonly Func<WorkerMessage, int, Refusal>? _recover;
     private readonly int _mostSessions;
     private readonly List<(Socket Socket, string Path)> _listeners = [];
     private readonly List<WorkerSession> _sessions = [];
     private readonly ConcurrentDictionary<(TcpEnd Listener, uint Worker), WorkerSession> _registered = new();
     private readonly byte[] _buffer = new byte[WorkerMessage.MaximumLength + 1];
     private readonly Thread _thread;
+    private uint _lastGiven;
     private long _undelivered;
     private volatile bool _stopped;
 
@@ -52,9 +53,9 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     /// <param name="folder">Where; made if it is missing.</param>
     /// <param name="workers">How many workers there are, of each kind of service.</param>
     /// <param name="handoff">Moves connections.</param>
-    /// <param name="recover">Ends a move in which a former daemon was ended; null: there is none.</param>
+    /// <param name="recover">Ends a move in which a former daemon was ended, by what a worker says of it; null: there is none.</param>
     /// <exception cref="IOException">The folder or a socket cannot be made.</exception>
-    public WorkerServer(string folder, int workers, WorkerHandoff handoff, Func<int, Refusal>? recover = null)
+    public WorkerServer(string folder, int workers, WorkerHandoff handoff, Func<WorkerMessage, int, Refusal>? recover = null)
     {
         ArgumentNullException.ThrowIfNull(handoff);
         _handoff = handoff;
@@ -76,7 +77,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     /// <summary>Listeners that workers take connections for.</summary>
     public int RegisteredCount => _registered.Count;
 
-    /// <summary>Connections that came and that their worker, gone or stuck by then, could not be given: they were reset.</summary>
+    /// <summary>Connections that came and that no worker could be given in the end: they stay with the node that had them.</summary>
     public long UndeliveredCount => Interlocked.Read(ref _undelivered);
 
     /// <summary>The socket of a worker.</summary>
@@ -93,23 +94,31 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     public bool Serves(TcpEnd listener, uint worker) => Find(listener, worker) is { } session && session.CanTake;
 
     /// <inheritdoc/>
-    public void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image)
+    public Refusal TryGive(TcpEnd listener, uint worker, int fd, ConnectionImage image, out IGivenConnection? given)
     {
         ArgumentNullException.ThrowIfNull(image);
         var message = new WorkerMessage(WorkerMessageKind.Connection)
         {
+            Sequence = Interlocked.Increment(ref _lastGiven),
+            Result = image.Unsent > 0 || image.State != KernelTcpState.Established ? 1 : 0,
             Worker = worker,
             End = image.Remote,
             Consumed = image.Consumed,
             Tag = image.Tag,
         };
-        if (Find(listener, worker) is not { } session || !session.TryDeliver(message, fd))
+        given = null;
+        WorkerSession? session = Find(listener, worker);
+        Refusal refusal = session?.TryGive(message, fd) ?? new Refusal(RefusalReason.NoWorker, $"worker {worker} at {listener} has gone");
+        if (refusal.IsNone)
         {
-            // Nobody will ever answer: a reset tells the peer at once.
-            CountUndelivered(1);
-            _ = TcpSocket.Disconnect(fd);
-            _ = Libc.Close(fd);
+            given = new Given(session!, message.Sequence);
         }
+        else
+        {
+            Interlocked.Increment(ref _undelivered);
+        }
+
+        return refusal;
     }
 
     /// <inheritdoc/>
@@ -178,7 +187,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
             int ready = Libc.Poll(wait, StopPollMilliseconds);
             foreach (WorkerSession session in _sessions)
             {
-                session.DeliverWaiting();
+                session.SendWaiting();
             }
 
             if (ready <= 0)
@@ -235,7 +244,6 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
             _registered.TryRemove(new KeyValuePair<(TcpEnd, uint), WorkerSession>(key, session));
         }
 
-        CountUndelivered(session.WaitingCount);
         session.Dispose();
     }
 
@@ -265,8 +273,8 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
                 Close(fd);
                 return session.TryAnswer(
                     message, new Refusal(RefusalReason.Limit, $"{MostHandoffs} connections of this worker are being moved already"));
-            case WorkerMessageKind.Recover when fd >= 0:
-                Refusal stays = _recover?.Invoke(fd) ?? new Refusal(RefusalReason.Refused, "no move is known");
+            case WorkerMessageKind.Recover or WorkerMessageKind.Finish when fd >= 0:
+                Refusal stays = _recover?.Invoke(message, fd) ?? new Refusal(RefusalReason.Refused, "no move is known");
                 Close(fd);
                 return session.TryAnswer(message, stays);
             default:
@@ -326,13 +334,16 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         }
     }
 
-    private void CountUndelivered(int count) => Interlocked.Add(ref _undelivered, count);
-
     private static void Close(int fd)
     {
         if (fd >= 0)
         {
             _ = Libc.Close(fd);
         }
+    }
+
+    private sealed class Given(WorkerSession session, uint sequence) : IGivenConnection
+    {
+        public void Release(bool isLive) => session.Release(sequence, isLive);
     }
 }

@@ -19,7 +19,7 @@ internal sealed class WorkerSession(Socket control) : IDisposable
     private const int LongestReason = 512;
 
     private readonly Lock _lock = new();
-    private readonly Queue<(byte[] Bytes, int Fd)> _waiting = new();
+    private readonly Queue<byte[]> _waiting = new();
     private int _delivery = -1;
     private int _handoffs;
     private bool _isDisposed;
@@ -100,63 +100,42 @@ internal sealed class WorkerSession(Socket control) : IDisposable
         return false;
     }
 
-    /// <summary>Connections that wait until the worker reads.</summary>
-    internal int WaitingCount
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _waiting.Count;
-            }
-        }
-    }
-
-    /// <summary>
-    /// Gives the worker a connection, and lets go of the descriptor. Where it does not read at the moment, the connection waits: more
-    /// were asked for at once than its socket takes, and there is no way back for them.
-    /// </summary>
-    /// <returns>False when the worker has gone: the descriptor is still the caller's.</returns>
-    internal bool TryDeliver(WorkerMessage message, int fd)
+    /// <summary>Gives the worker a connection that is silent still.</summary>
+    /// <returns>Why not: the worker has gone, or does not read.</returns>
+    internal Refusal TryGive(WorkerMessage message, int fd)
     {
         byte[] bytes = message.ToBytes();
         lock (_lock)
         {
-            if (_delivery < 0)
-            {
-                return false;
-            }
-
-            if (_waiting.Count == 0)
-            {
-                long sent = DescriptorPassing.Send(_delivery, bytes, fd);
-                if (sent == bytes.Length)
-                {
-                    _ = Libc.Close(fd);
-                    return true;
-                }
-
-                if (sent is not -Errno.TryAgain and not -Errno.TooManyReferences)
-                {
-                    return false;
-                }
-            }
-
-            _waiting.Enqueue((bytes, fd));
-            return true;
+            long sent = _delivery < 0 ? -Errno.BadDescriptor : DescriptorPassing.Send(_delivery, bytes, fd);
+            return sent == bytes.Length ? Refusal.None
+                : sent is -Errno.TryAgain or -Errno.TooManyReferences
+                    ? new Refusal(RefusalReason.Limit, "the worker does not read what it is given")
+                    : new Refusal(RefusalReason.NoWorker, "the worker has gone");
         }
     }
 
-    /// <summary>Gives the worker what waits, as far as it reads.</summary>
-    internal void DeliverWaiting()
+    /// <summary>Says what has become of a connection that was given. Where the worker does not read at the moment, that waits.</summary>
+    internal void Release(uint sequence, bool isLive)
+    {
+        byte[] bytes = new WorkerMessage(WorkerMessageKind.Release) { Sequence = sequence, Result = isLive ? 0 : 1 }.ToBytes();
+        lock (_lock)
+        {
+            if (_delivery >= 0 && (_waiting.Count > 0 || DescriptorPassing.Send(_delivery, bytes, -1) == -Errno.TryAgain))
+            {
+                _waiting.Enqueue(bytes);
+            }
+        }
+    }
+
+    /// <summary>Says what waits, as far as the worker reads.</summary>
+    internal void SendWaiting()
     {
         lock (_lock)
         {
-            while (_delivery >= 0 && _waiting.TryPeek(out (byte[] Bytes, int Fd) next)
-                && DescriptorPassing.Send(_delivery, next.Bytes, next.Fd) == next.Bytes.Length)
+            while (_delivery >= 0 && _waiting.TryPeek(out byte[]? next) && DescriptorPassing.Send(_delivery, next, -1) != -Errno.TryAgain)
             {
                 _waiting.Dequeue();
-                _ = Libc.Close(next.Fd);
             }
         }
     }
@@ -210,13 +189,6 @@ internal sealed class WorkerSession(Socket control) : IDisposable
             {
                 _ = Libc.Close(_delivery);
                 _delivery = -1;
-            }
-
-            // Nobody will ever answer: a reset tells the peer at once.
-            while (_waiting.TryDequeue(out (byte[] Bytes, int Fd) left))
-            {
-                _ = TcpSocket.Disconnect(left.Fd);
-                _ = Libc.Close(left.Fd);
             }
         }
     }

@@ -9,6 +9,7 @@ using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Client;
 using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Moves;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Workers;
 using Pronghorn.Linux.Interop;
@@ -80,7 +81,11 @@ public sealed class HandoffClientTests : IDisposable
             Consumed = "GET /"u8.ToArray(),
             Tag = new byte[] { 7 },
         };
-        _server.Take(Listening, 0, Libc.Duplicate((int)accepted.Handle), image);
+        Assert.True(_server.TryGive(Listening, 0, (int)accepted.Handle, image, out IGivenConnection? withdrawn).IsNone);
+        Assert.True(_server.TryGive(Listening, 0, (int)accepted.Handle, image, out IGivenConnection? given).IsNone);
+        Assert.False(client.Connections.TryRead(out _));
+        withdrawn!.Release(isLive: false);
+        given!.Release(isLive: true);
 
         ReceivedConnection received = await client.Connections.ReadAsync().AsTask().WaitAsync(s_patience);
         Assert.Equal((remote, "GET /", 7), (received.Peer, Encoding.ASCII.GetString(received.Consumed.Span), received.Tag.Span[0]));

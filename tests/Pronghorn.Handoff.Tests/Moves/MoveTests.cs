@@ -14,6 +14,7 @@ using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Handoff.Tests.Steering;
 using Pronghorn.Lab;
+using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 using Xunit;
@@ -217,7 +218,12 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
 
         bool IConnectionTaker.Serves(TcpEnd listener, uint worker) => Serves;
 
-        public void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image) => Assert.True(_taken.Writer.TryWrite((fd, image)));
+        public Refusal TryGive(TcpEnd listener, uint worker, int fd, ConnectionImage image, out IGivenConnection? given)
+        {
+            int own = Libc.Duplicate(fd);
+            given = new GivenToTest(isLive => Assert.True(isLive && _taken.Writer.TryWrite((own, image))));
+            return Refusal.None;
+        }
 
         public void Dispose()
         {

@@ -15,8 +15,10 @@ using Pronghorn.Handoff.Moves;
 using Pronghorn.Handoff.Peers;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Tests.Moves;
 using Pronghorn.Handoff.Tests.Steering;
 using Pronghorn.Lab;
+using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 using Xunit;
@@ -189,7 +191,12 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
 
         public bool Serves(TcpEnd listener, uint worker) => true;
 
-        public void Take(TcpEnd listener, uint worker, int fd, ConnectionImage image) => Assert.True(_taken.Writer.TryWrite(fd));
+        public Refusal TryGive(TcpEnd listener, uint worker, int fd, ConnectionImage image, out IGivenConnection? given)
+        {
+            int own = Libc.Duplicate(fd);
+            given = new GivenToTest(isLive => Assert.True(isLive && _taken.Writer.TryWrite(own)));
+            return Refusal.None;
+        }
 
         public async Task<Socket> TakenAsync() => new(new SafeSocketHandle(await _taken.Reader.ReadAsync(), ownsHandle: true));
 
