@@ -136,9 +136,9 @@ public sealed class HandoffClient : IAsyncDisposable
         {
             return await AskAsync(message, connection, cancellation).ConfigureAwait(false);
         }
-        catch (IOException) when (_isDisposed == 0)
+        catch (IOException)
         {
-            // The daemon may have left the connection silent: only a daemon can wake it.
+            // Also where this was disposed of as the daemon has gone, which may have left it silent: only a daemon can wake it.
             return await InterruptedHandoff.EndAsync(
                 _path, new WorkerMessage(WorkerMessageKind.Recover), connection, cancellation).ConfigureAwait(false);
         }

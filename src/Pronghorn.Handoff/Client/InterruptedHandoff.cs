@@ -34,7 +34,11 @@ internal static class InterruptedHandoff
         {
             try
             {
-                return await AskAsync(path, question, connection, cancellation).ConfigureAwait(false);
+                HandoffResult result = await AskAsync(path, question, connection, cancellation).ConfigureAwait(false);
+                if (result.Reason != RefusalReason.Busy || Stopwatch.GetElapsedTime(began) > s_limit)
+                {
+                    return result;
+                }
             }
             catch (Exception failure) when (failure is SocketException or ImageFormatException)
             {

@@ -37,6 +37,9 @@ public sealed class HandoffDaemon : IDisposable
     // Of looks: audits between those that each new stream brings.
     private const int LooksBetweenAudits = 60;
 
+    // Seconds after a stream began with anybody: what one node tells then may be what another is to be asked for.
+    private static readonly int[] s_auditsAfterStream = [2, 5];
+
     private readonly HandoffConfiguration _configuration;
     private readonly HandoffCounts _counts = new();
     private readonly string _interface;
@@ -216,9 +219,11 @@ public sealed class HandoffDaemon : IDisposable
         {
             for (int look = 1; await timer.WaitForNextTickAsync(cancellation); look++)
             {
+                long sinceStream = (Environment.TickCount64 - _peers.Links.Select(static link => link.LastBegun).DefaultIfEmpty().Max()) / 1000;
+                bool isAudit = look % LooksBetweenAudits == 0 || s_auditsAfterStream.Contains((int)sinceStream);
                 foreach (PeerLink link in _peers.Links)
                 {
-                    await LookAfterAsync(link, isAudit: look % LooksBetweenAudits == 0, cancellation);
+                    await LookAfterAsync(link, isAudit, cancellation);
                 }
             }
         }

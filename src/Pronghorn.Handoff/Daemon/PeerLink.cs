@@ -27,6 +27,9 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
     /// <summary>When its address last answered, in any way; from <see cref="Environment.TickCount64"/>.</summary>
     internal long LastSeen { get; set; } = Environment.TickCount64;
 
+    /// <summary>When its newest stream began; from <see cref="Environment.TickCount64"/>.</summary>
+    internal long LastBegun { get; private set; }
+
     /// <summary>Connections that it had and that were given up, as its address did not answer any more.</summary>
     internal long GivenUp { get; set; }
 
@@ -62,6 +65,7 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
         lock (_lock)
         {
             _connections.Add(connection);
+            LastBegun = Environment.TickCount64;
         }
 
         Problem = null;

@@ -20,9 +20,15 @@ public static class InterruptedMove
             return new Refusal(RefusalReason.NotAConnection, "the descriptor is no connection");
         }
 
-        // The new owner asks, or is told with the next audit.
-        if (tables.FindGiven(local, remote, out GivenEntry given) && given.Mode != SteeringMode.Hold)
+        if (tables.FindGiven(local, remote, out GivenEntry given))
         {
+            if (given.Mode == SteeringMode.Hold)
+            {
+                // This daemon's own: its worker has gone from it, and asks before it is decided.
+                return new Refusal(RefusalReason.Busy, "the connection is being moved; ask again");
+            }
+
+            // The new owner asks, or is told with the next audit.
             ConnectionCapture.Discard(fd);
             return Refusal.None;
         }

@@ -168,7 +168,14 @@ public sealed class DaemonWorld : IDisposable
             lines.Add($"{NameOf(node)}: {Sockets(_nodes[node], clientPort)}");
             lines.AddRange(tables.ListGiven().Where(given => given.Remote.Port == clientPort).Select(static given => given.ToString()));
             lines.AddRange(tables.ListTaken().Where(taken => taken.Remote.Port == clientPort).Select(static taken => taken.ToString()));
-            lines.Add((await StatusOfAsync(node)).ToJson());
+            try
+            {
+                lines.Add((await StatusOfAsync(node)).ToJson());
+            }
+            catch (IOException away)
+            {
+                lines.Add(away.Message);
+            }
         }
 
         return string.Join('\n', lines);

@@ -32,7 +32,7 @@ internal static class StreamClient
             await ReceiveAsync(socket, state, limit.Token);
             await up;
         }
-        catch (Exception failure) when (failure is not InvalidOperationException)
+        catch (Exception failure)
         {
             int port = ((IPEndPoint?)socket.LocalEndPoint)?.Port ?? 0;
             throw new InvalidOperationException($"to {end}, {state}: {failure.Message}\n{await world.DescribeAsync(port)}", failure);

@@ -216,7 +216,17 @@ internal sealed class StreamWorker : IAsyncDisposable
         byte[] consumed = buffer[..got];
         int other = (_node + Random.Shared.Next(1, _world.Nodes)) % _world.Nodes;
         bool isIpv6 = socket.AddressFamily == AddressFamily.InterNetworkV6;
-        HandoffResult result = await daemon.HandOffAsync(socket.SafeHandle, EndOf(other, isIpv6), 0, consumed, state.ToBytes());
+        HandoffResult result = default;
+        try
+        {
+            result = await daemon.HandOffAsync(socket.SafeHandle, EndOf(other, isIpv6), 0, consumed, state.ToBytes());
+        }
+        catch (ObjectDisposedException)
+        {
+            // The daemon has just gone, and it was not asked.
+            return (false, consumed);
+        }
+
         if (result.IsDone)
         {
             Interlocked.Increment(ref _moved);
