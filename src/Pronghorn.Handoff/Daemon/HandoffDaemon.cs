@@ -51,6 +51,7 @@ public sealed class HandoffDaemon : IDisposable
     private readonly PeerTable _peers;
     private readonly WebListener? _metrics;
     private readonly IReadOnlyList<Socket> _listeners;
+    private readonly Unsettled _unsettled = new();
     private volatile bool _isStopping;
 
     /// <summary>Takes everything that it needs; <see cref="RunAsync"/> must run for anything to happen.</summary>
@@ -78,17 +79,16 @@ public sealed class HandoffDaemon : IDisposable
         {
             Addresses = configuration.LocalAddresses,
         };
-        var unsettled = new Unsettled();
         _peers = new PeerTable(
             configuration.Peers, authentication,
             (stream, link) => new PeerConnection(
-                stream, node, _workers!, _lifetimes, unsettled: unsettled, link: link, anchors: request => AnchorOf(request, link)));
+                stream, node, _workers!, _lifetimes, unsettled: _unsettled, link: link, anchors: request => AnchorOf(request, link)));
         int result = Lifetimes.Open(
-            node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, known => _peers.Find(known.Address), unsettled);
+            node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, known => _peers.Find(known.Address), _unsettled);
         _lifetimes = lifetimes ?? throw new IOException(string.Create(
             CultureInfo.InvariantCulture, $"the kernel does not tell of connections that end (sock_diag, error {-result})"));
         _workers = new WorkerServer(
-            configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, EndInterrupted);
+            configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, EndInterruptedAsync);
         _status = new StatusServer(configuration.SocketDirectory, GetStatus);
         _metrics = configuration.Metrics is null ? null
             : MetricsServer.StartAsync(configuration.Metrics, () => HandoffMetrics.Write(GetStatus(), _counts)).GetAwaiter().GetResult();
@@ -304,9 +304,13 @@ public sealed class HandoffDaemon : IDisposable
 
     private PeerLink AnchorOf(Prepare request, PeerLink origin) => _peers.Find(request.Known.Address) ?? origin;
 
-    private Refusal EndInterrupted(WorkerMessage message, int fd) => message.Kind == WorkerMessageKind.Recover
-        ? InterruptedMove.End(_layer.Tables, fd)
-        : InterruptedMove.Finish(_layer.Tables, fd, isSimple: message.Result == 0);
+    private async Task<Refusal> EndInterruptedAsync(WorkerMessage message, int fd)
+    {
+        var interrupted = new InterruptedMove(_layer.Tables, _lifetimes, _unsettled, MoveTimes.Default.Settle);
+        return message.Kind == WorkerMessageKind.Recover
+            ? await interrupted.EndAsync(fd)
+            : interrupted.Finish(fd, isSimple: message.Result == 0);
+    }
 
     private async Task<Refusal> HandOffAsync(WorkerMessage request, int fd)
     {

@@ -102,21 +102,33 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
         }
 
         SteeringTables tables = node.Layer.Tables;
-        bool isGiven = tables.FindGiven(item.Target, item.Remote, out GivenEntry given);
-        if (isGiven && given.Stay.IsAfter(item.Stay))
+        if (tables.FindGiven(item.Target, item.Remote, out GivenEntry given) && given.Stay.Connection == item.Stay.Connection)
         {
-            return item.IsUnsettled ? new Owned(item.Stay)
-                : given.Mode == SteeringMode.Redirect ? new Moved(given.Stay, item.Known, item.Remote, given.Target)
-                : null;
-        }
-
-        if (isGiven && given.Stay == item.Stay)
-        {
-            // It was coming back here when this daemon's predecessor ended.
-            return given.Mode == SteeringMode.Redirect ? new Ended(item.Stay, item.Known, item.Remote, item.IsUnsettled) : null;
+            return AnswerTo(item, given);
         }
 
         bool isTaken = tables.FindTaken(item.Target, item.Remote, out TakenEntry taken);
         return isTaken && taken.Stay == item.Stay ? null : new Ended(item.Stay, item.Known, item.Remote);
+    }
+
+    /// <summary>The connection was here, or was to come back here, and is elsewhere.</summary>
+    private static Message? AnswerTo(AuditItem item, GivenEntry given)
+    {
+        if (given.Mode == SteeringMode.Hold)
+        {
+            return null;
+        }
+
+        if (given.Stay.IsAfter(item.Stay))
+        {
+            // It was here. One that goes back to the asker is that move's matter.
+            return item.IsUnsettled ? new Owned(item.Stay)
+                : given.Mode == SteeringMode.Redirect && given.Target != item.Known
+                    ? new Moved(given.Stay, item.Known, item.Remote, given.Target)
+                    : null;
+        }
+
+        // It was to come back when this daemon's predecessor ended, and is with the asker still.
+        return new Ended(item.Stay, item.Known, item.Remote, HasNeverLived: item.IsUnsettled && given.Mode == SteeringMode.Redirect);
     }
 }

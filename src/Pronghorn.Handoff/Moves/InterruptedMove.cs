@@ -1,50 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Tcp;
 
 namespace Pronghorn.Handoff.Moves;
 
-/// <summary>A move in which this node's daemon was ended. Its socket is left silent; only its worker has it still, and brings it.</summary>
-public static class InterruptedMove
+/// <summary>Moves in which this node's daemon was ended. Their sockets are left silent; only a worker has them still, and brings them.</summary>
+/// <param name="tables">What the former daemon has left.</param>
+/// <param name="lifetimes">Connections that this node was given.</param>
+/// <param name="unsettled">Asks new owners.</param>
+/// <param name="limit">How long to ask.</param>
+public sealed class InterruptedMove(SteeringTables tables, Lifetimes lifetimes, Unsettled unsettled, TimeSpan limit)
 {
-    /// <summary>Ends the move as the tables say that it was decided.</summary>
-    /// <param name="tables">What the former daemon has left.</param>
+    /// <summary>Ends a move from this node as it was decided.</summary>
     /// <param name="fd">The connection; the caller's to close.</param>
     /// <returns>None when it has moved, so that the socket has no connection any more; else that it stays, and works.</returns>
-    public static Refusal End(SteeringTables tables, int fd)
+    public async Task<Refusal> EndAsync(int fd)
     {
-        System.ArgumentNullException.ThrowIfNull(tables);
         if (TcpSocket.GetLocal(fd, out TcpEnd local, out _) < 0 || TcpSocket.GetRemote(fd, out TcpEnd remote) < 0)
         {
             return new Refusal(RefusalReason.NotAConnection, "the descriptor is no connection");
         }
 
-        if (tables.FindGiven(local, remote, out GivenEntry given))
+        if (!tables.FindGiven(local, remote, out GivenEntry given))
         {
-            if (given.Mode == SteeringMode.Hold)
-            {
-                // This daemon's own: its worker has gone from it, and asks before it is decided.
-                return new Refusal(RefusalReason.Busy, "the connection is being moved; ask again");
-            }
-
-            // The new owner asks, or is told with the next audit.
-            ConnectionCapture.Discard(fd);
-            return Refusal.None;
+            ConnectionCapture.GiveBack(fd);
+            return new Refusal(RefusalReason.Peer, "the daemon ended within the move");
         }
 
-        ConnectionCapture.GiveBack(fd);
-        return new Refusal(RefusalReason.Peer, "the daemon ended within the move");
+        if (given.Mode == SteeringMode.Hold)
+        {
+            // This daemon's own: its worker has gone from it, and asks before it is decided.
+            return new Refusal(RefusalReason.Busy, "the connection is being moved; ask again");
+        }
+
+        var item = new AuditItem(given.Stay, local, remote, given.Target, IsUnsettled: true);
+        if (given.Mode == SteeringMode.Redirect && await unsettled.WaitForOwnerAsync(item, limit) is false)
+        {
+            lifetimes.TakeBack(fd, local, remote, given.Stay);
+            ConnectionCapture.GiveBack(fd);
+            tables.Forget(local, remote);
+            return new Refusal(RefusalReason.Peer, "the new owner's daemon ended within the move");
+        }
+
+        ConnectionCapture.Discard(fd);
+        return Refusal.None;
     }
 
     /// <summary>Ends a move to this node, whose worker has the connection already.</summary>
-    /// <param name="tables">What the former daemon has left.</param>
     /// <param name="fd">The connection; the caller's to close.</param>
     /// <param name="isSimple">Whether it needs no more than to leave repair: no bytes of its own unsent, no FIN of the peer's.</param>
     /// <returns>None when it works, and is the worker's.</returns>
-    public static Refusal Finish(SteeringTables tables, int fd, bool isSimple)
+    public Refusal Finish(int fd, bool isSimple)
     {
-        System.ArgumentNullException.ThrowIfNull(tables);
         if (TcpSocket.GetLocal(fd, out TcpEnd local, out _) < 0 || TcpSocket.GetRemote(fd, out TcpEnd remote) < 0)
         {
             return new Refusal(RefusalReason.NotAConnection, "the descriptor is no connection");

@@ -163,6 +163,21 @@ public sealed class Lifetimes : IDisposable
         Tell(taken, new Moved(stay, taken.Known, taken.Remote, target));
     }
 
+    /// <summary>A connection that was given away by a former daemon has never come to be at its new owner, and goes on here.</summary>
+    /// <param name="fd">Its socket.</param>
+    /// <param name="local">The end that it has here.</param>
+    /// <param name="remote">The peer.</param>
+    /// <param name="stay">The stay that did not begin.</param>
+    public void TakeBack(int fd, TcpEnd local, TcpEnd remote, Stay stay)
+    {
+        _left.TryRemove(stay, out _);
+        if (_owners.GetValueOrDefault((local, remote)) is Taken taken && TcpSocket.GetCookie(fd, out ulong cookie) == 0)
+        {
+            taken.State = TakenState.Open;
+            Watch(cookie, taken);
+        }
+    }
+
     /// <summary>A connection that this node gave away has moved on.</summary>
     /// <param name="moved">What its owner says.</param>
     /// <param name="owner">Who said so, and hears that it is done.</param>
@@ -384,7 +399,8 @@ public sealed class Lifetimes : IDisposable
 
     private void Forget(Taken taken)
     {
-        if (Disown(taken))
+        // One that was taken back has not left after all.
+        if (taken.State != TakenState.Open && Disown(taken))
         {
             _node.Layer.Tables.ForgetGiven(taken.Local, taken.Remote);
             _node.Layer.Tables.ForgetTranslation(taken.Local, taken.Remote);

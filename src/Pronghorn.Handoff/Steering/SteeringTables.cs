@@ -288,7 +288,8 @@ public sealed class SteeringTables : IDisposable
             ConnectionKey key = ConnectionKey.Create(given.Local, given.Remote);
             if (given.Mode == SteeringMode.Hold && given.InterfaceIndex != 0)
             {
-                Put(key, SteeringMode.Redirect, given.Target, given.InterfaceIndex, given.Stay);
+                // Not the stay that would have begun here: its owner, asked for that one, would say that it gave it away.
+                Put(key, SteeringMode.Redirect, given.Target, given.InterfaceIndex, given.Stay.Previous());
             }
             else if (given.Mode == SteeringMode.Hold)
             {

@@ -38,7 +38,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     private static readonly string[] s_services = ["vlb", "las"];
 
     private readonly WorkerHandoff _handoff;
-    private readonly Func<WorkerMessage, int, Refusal>? _recover;
+    private readonly WorkerHandoff? _recover;
     private readonly int _mostSessions;
     private readonly List<(Socket Socket, string Path)> _listeners = [];
     private readonly List<WorkerSession> _sessions = [];
@@ -55,7 +55,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     /// <param name="handoff">Moves connections.</param>
     /// <param name="recover">Ends a move in which a former daemon was ended, by what a worker says of it; null: there is none.</param>
     /// <exception cref="IOException">The folder or a socket cannot be made.</exception>
-    public WorkerServer(string folder, int workers, WorkerHandoff handoff, Func<WorkerMessage, int, Refusal>? recover = null)
+    public WorkerServer(string folder, int workers, WorkerHandoff handoff, WorkerHandoff? recover = null)
     {
         ArgumentNullException.ThrowIfNull(handoff);
         _handoff = handoff;
@@ -274,9 +274,8 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
                 return session.TryAnswer(
                     message, new Refusal(RefusalReason.Limit, $"{MostHandoffs} connections of this worker are being moved already"));
             case WorkerMessageKind.Recover or WorkerMessageKind.Finish when fd >= 0:
-                Refusal stays = _recover?.Invoke(message, fd) ?? new Refusal(RefusalReason.Refused, "no move is known");
-                Close(fd);
-                return session.TryAnswer(message, stays);
+                _ = RecoverAsync(session, message, fd);
+                return true;
             default:
                 Close(fd);
                 return false;
@@ -330,6 +329,20 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         finally
         {
             session.EndHandoff();
+            Close(fd);
+        }
+    }
+
+    private async Task RecoverAsync(WorkerSession session, WorkerMessage message, int fd)
+    {
+        try
+        {
+            await Task.Yield();
+            Refusal refusal = _recover is null ? new Refusal(RefusalReason.Refused, "no move is known") : await _recover(message, fd);
+            session.TryAnswer(message, refusal);
+        }
+        finally
+        {
             Close(fd);
         }
     }
