@@ -106,11 +106,14 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
         if (isGiven && given.Stay.IsAfter(item.Stay))
         {
             return item.IsUnsettled ? new Owned(item.Stay)
-                : given.Mode == SteeringMode.Redirect ? new Moved(given.Stay, item.Known, item.Remote, given.Target)
-                : null;
+                : given.Mode != SteeringMode.Redirect ? null
+
+                // It went back to whoever asks, and has not arrived.
+                : given.Target == item.Known ? new Ended(item.Stay, item.Known, item.Remote)
+                : new Moved(given.Stay, item.Known, item.Remote, given.Target);
         }
 
-        if (isGiven && given.Stay == item.Stay)
+        if (isGiven && item.Stay.IsAfter(given.Stay))
         {
             // It was coming back here when this daemon's predecessor ended.
             return given.Mode == SteeringMode.Redirect ? new Ended(item.Stay, item.Known, item.Remote, item.IsUnsettled) : null;

@@ -92,7 +92,7 @@ internal struct InboundEntry
     internal ulong Connection;
     internal MapAddress Target;
     internal ushort TargetPort;
-    internal ushort Reserved;
+    internal ushort Returning;
     internal uint Interface;
     internal ulong LastSeen;
     internal ulong Packets;
