@@ -27,15 +27,25 @@ public sealed class DaemonWorld : IDisposable
 
     private const int FirstNumber = 11;
 
+    // From a node's first address to its second, which its configuration has on demand, and to its third, which none has.
+    private const int BetweenAddresses = 50;
+
+    private static readonly TimeSpan s_connect = TimeSpan.FromSeconds(20);
     private static readonly string s_artifacts = Path.Combine(FindRoot(), "artifacts");
 
     private readonly BridgedHosts _hosts = new();
     private readonly string _folder = Directory.CreateTempSubdirectory("tcpm-").FullName;
     private readonly List<Process> _processes = [];
     private readonly NetworkNamespace[] _nodes;
+    private readonly int _peerTimeout;
+    private readonly int _addresses;
 
-    public DaemonWorld()
+    /// <summary>Makes the hosts and the configurations.</summary>
+    /// <param name="peerTimeout">peer_timeout of all daemons.</param>
+    /// <param name="addresses">How many of a node's addresses the configuration has: 1 or 2.</param>
+    public DaemonWorld(int peerTimeout = 30, int addresses = 1)
     {
+        (_peerTimeout, _addresses) = (peerTimeout, addresses);
         Client = _hosts.Add("client", 1);
         _nodes = [_hosts.Add("a", FirstNumber), _hosts.Add("b", FirstNumber + 1), _hosts.Add("d", FirstNumber + 2)];
         WriteCertificates();
@@ -43,6 +53,11 @@ public sealed class DaemonWorld : IDisposable
         {
             // Which moves ECN connections not, and says so.
             _nodes[node].Run("sysctl", "-qw", "net.ipv4.tcp_ecn=0");
+            foreach (int which in (int[])[1, 2])
+            {
+                _nodes[node].Run("ip", "address", "add", AddressOf(node, which) + "/24", "dev", BridgedHosts.Interface);
+            }
+
             File.WriteAllText(ConfigurationOf(node), Configuration(node));
         }
     }
@@ -51,7 +66,7 @@ public sealed class DaemonWorld : IDisposable
 
     public int Nodes => _nodes.Length;
 
-    public static string AddressOf(int node) => BridgedHosts.Address(FirstNumber + node);
+    public static string AddressOf(int node, int which = 0) => BridgedHosts.Address(FirstNumber + node + (which * BetweenAddresses));
 
     public NetworkNamespace NodeOf(int node) => _nodes[node];
 
@@ -69,14 +84,15 @@ public sealed class DaemonWorld : IDisposable
         return daemon;
     }
 
-    public Process StartWorker(int node, int worker = 0)
+    /// <summary>Starts a worker, and waits until the daemon knows it.</summary>
+    public Process StartWorker(int node, int worker = 0, string? listening = null)
     {
         string[] others = [.. OthersOf(node).SelectMany(static other => (string[])[Text(other), AddressOf(other)])];
         Process process = Start(
             node,
             [
                 "env", "TCPM_SOCKET_DIRECTORY=" + SocketsOf(node), Path.Combine(s_artifacts, "lib", "tcpm-example"), Text(node),
-                AddressOf(node), Text(Port), Text(worker), .. others,
+                listening ?? AddressOf(node), Text(Port), Text(worker), .. others,
             ]);
         Assert.Equal("ready", process.StandardOutput.ReadLine());
 
@@ -109,12 +125,26 @@ public sealed class DaemonWorld : IDisposable
     }
 
     /// <summary>A client's connection to a node.</summary>
-    public StreamReaderWriter Connect(int node) => NamespaceThread.Run(Client, () =>
+    public StreamReaderWriter Connect(int node) => Connect(AddressOf(node));
+
+    /// <summary>A client's connection to an address, from a port that the client has used before, or any.</summary>
+    public StreamReaderWriter Connect(string address, int fromPort = 0)
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        socket.Connect(IPAddress.Parse(AddressOf(node)), Port);
+        Socket socket = NamespaceThread.Run(Client, static () =>
+            new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+        socket.Bind(new IPEndPoint(IPAddress.Any, fromPort));
+        Assert.True(
+            socket.ConnectAsync(IPAddress.Parse(address), Port).Wait(s_connect), $"no connection to {address} from port {fromPort}");
         return new StreamReaderWriter(socket);
-    });
+    }
+
+    /// <summary>What a node has given away.</summary>
+    public IReadOnlyCollection<GivenEntry> GivenOf(int node)
+    {
+        using SteeringTables tables = TablesOf(node);
+        return tables.ListGiven();
+    }
 
     /// <summary>What there is of a client's connection everywhere, for the message of a test that fails.</summary>
     public async Task<string> DescribeAsync(int clientPort)
@@ -122,9 +152,7 @@ public sealed class DaemonWorld : IDisposable
         List<string> lines = ["client: " + Sockets(Client, clientPort)];
         for (int node = 0; node < _nodes.Length && Directory.Exists(HandoffDaemon.FolderOf(InstanceOf(node))); node++)
         {
-            string folder = HandoffDaemon.FolderOf(InstanceOf(node));
-            using var tables = new SteeringTables(
-                BpfMap.OpenPinned(Path.Combine(folder, "handoff_inbound")), BpfMap.OpenPinned(Path.Combine(folder, "handoff_outbound")));
+            using SteeringTables tables = TablesOf(node);
             lines.Add($"{NameOf(node)}: {Sockets(_nodes[node], clientPort)}");
             lines.AddRange(tables.ListGiven().Where(given => given.Remote.Port == clientPort).Select(static given => given.ToString()));
             lines.AddRange(tables.ListTaken().Where(taken => taken.Remote.Port == clientPort).Select(static taken => taken.ToString()));
@@ -155,7 +183,7 @@ public sealed class DaemonWorld : IDisposable
     private static string Sockets(NetworkNamespace place, int clientPort) =>
         place.Run("ss", "-tanoi", $"( sport = :{Text(clientPort)} or dport = :{Text(clientPort)} )").Trim();
 
-    private static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"node-{node}");
+    public static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"node-{node}");
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
@@ -170,6 +198,15 @@ public sealed class DaemonWorld : IDisposable
         return at ?? throw new InvalidOperationException("no tree around the tests");
     }
 
+    private SteeringTables TablesOf(int node)
+    {
+        string folder = HandoffDaemon.FolderOf(InstanceOf(node));
+        return new SteeringTables(
+            BpfMap.OpenPinned(Path.Combine(folder, "handoff_inbound")), BpfMap.OpenPinned(Path.Combine(folder, "handoff_outbound")));
+    }
+
+    private string AddressesOf(int node) => string.Join(' ', Enumerable.Range(0, _addresses).Select(which => AddressOf(node, which)));
+
     private string InstanceOf(int node) => string.Create(CultureInfo.InvariantCulture, $"{_hosts.Name}-{node}");
 
     private string ConfigurationOf(int node) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"tcpm-{node}.conf"));
@@ -178,8 +215,9 @@ public sealed class DaemonWorld : IDisposable
 
     private string Configuration(int node) => string.Create(CultureInfo.InvariantCulture, $"""
         svcWorkerNum = {Workers}
-        local_ip = {AddressOf(node)}
-        {string.Join('\n', OthersOf(node).Select(static other => $"peer = {NameOf(other)} {AddressOf(other)}"))}
+        local_ip = {AddressesOf(node)}
+        peer_timeout = {_peerTimeout}
+        {string.Join('\n', OthersOf(node).Select(other => $"peer = {NameOf(other)} {AddressesOf(other)}"))}
         socket_directory = {SocketsOf(node)}
         certificate = {_folder}/node-{node}.pem
         key = {_folder}/node-{node}.key
@@ -216,6 +254,9 @@ public sealed class DaemonWorld : IDisposable
 public sealed class StreamReaderWriter(Socket socket) : IDisposable
 {
     private readonly StreamReader _reader = new(new NetworkStream(socket));
+
+    /// <summary>What is underneath.</summary>
+    public Socket Socket => socket;
 
     /// <summary>Its port.</summary>
     public int Port { get; } = ((IPEndPoint)socket.LocalEndPoint!).Port;
