@@ -49,22 +49,32 @@ public sealed class ConnectionEndTests : IDisposable
     }
 
     [Fact]
-    public async Task ClientHasLostItsConnection_ConnectsFromTheSamePort_AndIsAnswered()
+    public async Task ClientsHaveLostTheirConnections_ConnectFromTheSamePorts_AndAreAnswered()
     {
+        const int Count = 20;
         DaemonWorld world = await StartAsync(new DaemonWorld());
-        StreamReaderWriter client = await MovedAsync(world);
-        int fd = (int)client.Socket.Handle;
-        Assert.Equal(0, TcpRepair.Enter(fd));
-        Assert.Equal(0, ConnectionCapture.Discard(fd));
-        client.Dispose();
-        Assert.False(HasSocket(world.Client, client.Port));
-        Assert.Equal(1, (await world.StatusOfAsync(1)).TakenNow);
+        StreamReaderWriter[] clients = new StreamReaderWriter[Count];
+        for (int i = 0; i < Count; i++)
+        {
+            clients[i] = await MovedAsync(world);
+            int fd = (int)clients[i].Socket.Handle;
+            Assert.Equal(0, TcpRepair.Enter(fd));
+            Assert.Equal(0, ConnectionCapture.Discard(fd));
+            clients[i].Dispose();
+            Assert.False(HasSocket(world.Client, clients[i].Port));
+        }
+
+        Assert.Equal(Count, (await world.StatusOfAsync(1)).TakenNow);
 
         // The owner does not believe the SYN, asks, and is told by a reset.
-        StreamReaderWriter next = Connect(world, DaemonWorld.AddressOf(0), client.Port);
-        Assert.Equal("0.b from 0.0", await next.AskAsync("get 0.b"));
-        await SoonAsync(async () => (await world.StatusOfAsync(1)).TakenNow == 0, "the owner has the one before still", client.Port);
-        Assert.Equal("1.c from 1.0", await next.AskAsync("get 1.c"));
+        await Task.WhenAll(clients.Select(client => Task.Run(async () =>
+        {
+            StreamReaderWriter next = Connect(world, DaemonWorld.AddressOf(0), client.Port);
+            Assert.Equal("0.b from 0.0", await next.AskAsync("get 0.b"));
+            Assert.Equal("1.c from 1.0", await next.AskAsync("get 1.c"));
+        })));
+        await SoonAsync(
+            async () => (await world.StatusOfAsync(1)).TakenNow == Count, "the owner has those before still", clients[0].Port);
     }
 
     [Fact]
@@ -206,7 +216,11 @@ public sealed class ConnectionEndTests : IDisposable
     private StreamReaderWriter Connect(DaemonWorld world, string address, int fromPort = 0)
     {
         StreamReaderWriter client = world.Connect(address, fromPort);
-        _clients.Add(client);
+        lock (_clients)
+        {
+            _clients.Add(client);
+        }
+
         return client;
     }
 
