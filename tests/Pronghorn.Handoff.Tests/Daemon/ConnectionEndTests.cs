@@ -39,7 +39,7 @@ public sealed class ConnectionEndTests : IDisposable
         client.Dispose();
         await SoonAsync(() => !HasSocket(world.Client, client.Port), "the client's FIN is not acknowledged", client.Port);
 
-        StreamReaderWriter next = Connect(world, DaemonWorld.AddressOf(0), client.Port);
+        StreamReaderWriter next = await ConnectAsync(world, DaemonWorld.AddressOf(0), client.Port);
         Assert.Equal("0.b from 0.0", await next.AskAsync("get 0.b"));
         Assert.Empty(world.GivenOf(0));
 
@@ -69,7 +69,7 @@ public sealed class ConnectionEndTests : IDisposable
         // The owner does not believe the SYN, asks, and is told by a reset.
         await Task.WhenAll(clients.Select(client => Task.Run(async () =>
         {
-            StreamReaderWriter next = Connect(world, DaemonWorld.AddressOf(0), client.Port);
+            StreamReaderWriter next = await ConnectAsync(world, DaemonWorld.AddressOf(0), client.Port);
             Assert.Equal("0.b from 0.0", await next.AskAsync("get 0.b"));
             Assert.Equal("1.c from 1.0", await next.AskAsync("get 1.c"));
         })));
@@ -112,7 +112,7 @@ public sealed class ConnectionEndTests : IDisposable
     {
         DaemonWorld world = await StartAsync(new DaemonWorld(peerTimeout: 5), count: 3);
         StreamReaderWriter lost = await MovedAsync(world);
-        StreamReaderWriter other = Connect(world, DaemonWorld.AddressOf(0));
+        StreamReaderWriter other = await ConnectAsync(world, DaemonWorld.AddressOf(0));
         Assert.Equal("2.a from 2.0", await other.AskAsync("get 2.a"));
         await SoonAsync(() => world.GivenOf(0).Count(static given => given.Mode == SteeringMode.Redirect) == 2, "not given", lost.Port);
 
@@ -135,7 +135,7 @@ public sealed class ConnectionEndTests : IDisposable
     public async Task NodesHaveTwoAddresses_ClientsOfTheSecondMoveAndComeBack()
     {
         DaemonWorld world = await StartAsync(new DaemonWorld(addresses: 2), count: 3, listening: "0.0.0.0");
-        StreamReaderWriter client = Connect(world, DaemonWorld.AddressOf(0, which: 1));
+        StreamReaderWriter client = await ConnectAsync(world, DaemonWorld.AddressOf(0, which: 1));
         int i = 0;
         foreach (int owner in (int[])[0, 1, 2, 0, 2, 1, 0])
         {
@@ -153,7 +153,7 @@ public sealed class ConnectionEndTests : IDisposable
     public async Task AddressIsNotInTheConfiguration_ConnectionStays_AndWorks()
     {
         DaemonWorld world = await StartAsync(new DaemonWorld(addresses: 2), listening: "0.0.0.0");
-        StreamReaderWriter client = Connect(world, DaemonWorld.AddressOf(0, which: 2));
+        StreamReaderWriter client = await ConnectAsync(world, DaemonWorld.AddressOf(0, which: 2));
         Assert.Equal("1.a from 0.0", await client.AskAsync("get 1.a"));
         HandoffStatus status = await world.StatusOfAsync(0);
         Assert.Equal([("Address", 1L)], status.Refused.Select(static refused => (refused.Key, refused.Value)));
@@ -213,9 +213,9 @@ public sealed class ConnectionEndTests : IDisposable
         _world.StartWorker(node, listening: listening);
     }
 
-    private StreamReaderWriter Connect(DaemonWorld world, string address, int fromPort = 0)
+    private async Task<StreamReaderWriter> ConnectAsync(DaemonWorld world, string address, int fromPort = 0)
     {
-        StreamReaderWriter client = world.Connect(address, fromPort);
+        StreamReaderWriter client = await world.ConnectAsync(address, fromPort);
         lock (_clients)
         {
             _clients.Add(client);
@@ -228,7 +228,7 @@ public sealed class ConnectionEndTests : IDisposable
     private async Task<StreamReaderWriter> MovedAsync(DaemonWorld world)
     {
         long before = (await world.StatusOfAsync(0)).Given;
-        StreamReaderWriter client = Connect(world, DaemonWorld.AddressOf(0));
+        StreamReaderWriter client = await ConnectAsync(world, DaemonWorld.AddressOf(0));
         Assert.Equal("1.a from 1.0", await client.AskAsync("get 1.a"));
         await SoonAsync(async () => (await world.StatusOfAsync(0)).Given > before, "it does not move", client.Port);
         return client;

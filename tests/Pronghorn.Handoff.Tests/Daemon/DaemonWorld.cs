@@ -125,17 +125,21 @@ public sealed class DaemonWorld : IDisposable
     }
 
     /// <summary>A client's connection to a node.</summary>
-    public StreamReaderWriter Connect(int node) => Connect(AddressOf(node));
+    public StreamReaderWriter Connect(int node) => NamespaceThread.Run(Client, () =>
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Connect(IPAddress.Parse(AddressOf(node)), Port);
+        return new StreamReaderWriter(socket);
+    });
 
     /// <summary>A client's connection to an address, from a port that the client has used before, or any.</summary>
-    public StreamReaderWriter Connect(string address, int fromPort = 0)
+    public async Task<StreamReaderWriter> ConnectAsync(string address, int fromPort = 0)
     {
         Socket socket = NamespaceThread.Run(Client, static () =>
             new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
         socket.Bind(new IPEndPoint(IPAddress.Any, fromPort));
-        Assert.True(
-            socket.ConnectAsync(IPAddress.Parse(address), Port).Wait(s_connect), $"no connection to {address} from port {fromPort}");
+        await socket.ConnectAsync(IPAddress.Parse(address), Port).WaitAsync(s_connect);
         return new StreamReaderWriter(socket);
     }
 
