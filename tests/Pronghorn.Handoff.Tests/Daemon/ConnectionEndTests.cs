@@ -104,7 +104,9 @@ public sealed class ConnectionEndTests : IDisposable
 
         await SoonAsync(async () => (await world.StatusOfAsync(1)).TakenNow == 0, "the owner has some still", clients[0].Port);
         await SoonAsync(
-            () => world.GivenOf(0).All(static given => given.Mode == SteeringMode.Tombstone), "the first node sends some on", clients[0].Port);
+            () => world.GivenOf(0).All(static given => given.Mode == SteeringMode.Tombstone),
+            "the first node sends some on",
+            clients[0].Port);
     }
 
     [Fact]
