@@ -8,6 +8,14 @@
 #include "common/handoff_errors.h"
 #include "common/handoff_size.h"
 
+/*
+ * What answers a SYN where there is no socket has number 0 (RFC 9293, 3.10.7.1); one of a connection's has it once in 2^32 times.
+ */
+static __always_inline int refuses_syn(const struct segment *segment)
+{
+	return (segment->flags & (TCP_FLAG_RST | TCP_FLAG_ACK)) == (TCP_FLAG_RST | TCP_FLAG_ACK) && segment->sequence == 0;
+}
+
 /* Into the daemon's hands. The Ethernet source says where it came in, for it may go on there when the move is given up. */
 static __always_inline int hold(struct __sk_buff *context)
 {
@@ -124,6 +132,9 @@ int pronghorn_handoff_egress(struct __sk_buff *context)
 	if (!owned)
 		return VERDICT_PASS;
 	if (!owned->is_live && (segment.flags & TCP_FLAG_RST))
+		return drop(HANDOFF_COUNT_DROP_OWN);
+	/* The peer uses its port again, and the first node has not heard yet of the end here: the SYN comes again, and begins another there. */
+	if (refuses_syn(&segment))
 		return drop(HANDOFF_COUNT_DROP_OWN);
 	copy = *owned;
 	__sync_fetch_and_add(&owned->packets, 1);

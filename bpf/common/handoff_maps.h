@@ -36,7 +36,8 @@ struct handoff_inbound {
 	__u64 connection;
 	__be32 target[4];
 	__be16 target_port;
-	__u16 reserved;
+	/* The daemon's: of one that is held because it comes back, how many epochs before this one its stay with the target is. */
+	__u16 returning;
 	/* Where packets to the target leave. */
 	__u32 interface;
 	/* bpf_ktime_get_ns() of the last packet. */

@@ -28,6 +28,7 @@ struct segment {
 	__be32 destination[4];
 	__be16 source_port;
 	__be16 destination_port;
+	__be32 sequence;
 	__u32 transport;
 	/* Octets of the TCP header. */
 	__u32 header;
@@ -102,6 +103,7 @@ static __always_inline int parse_segment(struct __sk_buff *context, struct segme
 	}
 	found->source_port = tcp->source;
 	found->destination_port = tcp->destination;
+	found->sequence = tcp->sequence;
 	found->header = (tcp->offset >> 4) * 4;
 	found->flags = tcp->flags;
 	return found->header >= sizeof(*tcp);

@@ -112,7 +112,7 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
     }
 
     /// <summary>The connection was here, or was to come back here, and is elsewhere.</summary>
-    private static Message? AnswerTo(AuditItem item, GivenEntry given)
+    private Message? AnswerTo(AuditItem item, GivenEntry given)
     {
         if (given.Mode == SteeringMode.Hold)
         {
@@ -121,11 +121,11 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
 
         if (given.Stay.IsAfter(item.Stay))
         {
-            // It was here. One that goes back to the asker is that move's matter.
+            // It was here. While one that went back to the asker may be taken back, that is not decided.
             return item.IsUnsettled ? new Owned(item.Stay)
-                : given.Mode == SteeringMode.Redirect && given.Target != item.Known
-                    ? new Moved(given.Stay, item.Known, item.Remote, given.Target)
-                    : null;
+                : given.Mode != SteeringMode.Redirect || unsettled.Leaving.Any(leaving => leaving.Stay == given.Stay) ? null
+                : given.Target == item.Known ? new Ended(item.Stay, item.Known, item.Remote)
+                : new Moved(given.Stay, item.Known, item.Remote, given.Target);
         }
 
         // It was to come back when this daemon's predecessor ended, and is with the asker still.

@@ -10,10 +10,10 @@ namespace Pronghorn.Handoff.Moves;
 
 /// <summary>Moves in which this node's daemon was ended. Their sockets are left silent; only a worker has them still, and brings them.</summary>
 /// <param name="tables">What the former daemon has left.</param>
-/// <param name="lifetimes">Connections that this node was given.</param>
+/// <param name="lifetimes">Connections that this node was given; null for none.</param>
 /// <param name="unsettled">Asks new owners.</param>
 /// <param name="limit">How long to ask.</param>
-public sealed class InterruptedMove(SteeringTables tables, Lifetimes lifetimes, Unsettled unsettled, TimeSpan limit)
+public sealed class InterruptedMove(SteeringTables tables, Lifetimes? lifetimes, Unsettled unsettled, TimeSpan limit)
 {
     /// <summary>Ends a move from this node as it was decided.</summary>
     /// <param name="fd">The connection; the caller's to close.</param>
@@ -40,7 +40,7 @@ public sealed class InterruptedMove(SteeringTables tables, Lifetimes lifetimes, 
         var item = new AuditItem(given.Stay, local, remote, given.Target, IsUnsettled: true);
         if (given.Mode == SteeringMode.Redirect && await unsettled.WaitForOwnerAsync(item, limit) is false)
         {
-            lifetimes.TakeBack(fd, local, remote, given.Stay);
+            lifetimes?.TakeBack(fd, local, remote, given.Stay);
             ConnectionCapture.GiveBack(fd);
             tables.Forget(local, remote);
             return new Refusal(RefusalReason.Peer, "the new owner's daemon ended within the move");

@@ -79,7 +79,14 @@ public static class ConnectionCapture
     /// The connection is somebody else's: the socket has none any more, without a packet. Whoever still has a descriptor of it reads
     /// ECONNABORTED.
     /// </summary>
-    public static int Discard(int fd) => TcpSocket.Disconnect(fd);
+    public static int Discard(int fd)
+    {
+        int result = TcpSocket.Disconnect(fd);
+
+        // In repair, which outlives the connection, every read of the socket would be EPERM.
+        _ = TcpRepair.Leave(fd);
+        return result;
+    }
 
     private static Refusal Read(int fd, in TcpInformation before, out ConnectionImage? image)
     {

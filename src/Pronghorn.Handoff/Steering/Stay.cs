@@ -12,9 +12,6 @@ public readonly record struct Stay(ulong Connection, uint Epoch)
     /// <summary>The stay after this one.</summary>
     public Stay Next() => this with { Epoch = Epoch + 1 };
 
-    /// <summary>The stay before this one.</summary>
-    public Stay Previous() => this with { Epoch = Epoch - 1 };
-
     /// <summary>Whether this is a later stay of the same connection.</summary>
     public bool IsAfter(Stay other) => Connection == other.Connection && Epoch > other.Epoch;
 }

@@ -112,7 +112,7 @@ public sealed class SteeringTables : IDisposable
             owner = entry.At(key);
             return found < 0 || entry.Mode != SteeringMode.Redirect || !stay.IsAfter(entry.Stay)
                 ? -Errno.NoEntry
-                : Put(key, SteeringMode.Hold, owner.Target, owner.InterfaceIndex, stay);
+                : Put(key, SteeringMode.Hold, owner.Target, owner.InterfaceIndex, stay, stay.Epoch - entry.Epoch);
         }
     }
 
@@ -286,12 +286,18 @@ public sealed class SteeringTables : IDisposable
         foreach (GivenEntry given in ListGiven())
         {
             ConnectionKey key = ConnectionKey.Create(given.Local, given.Remote);
-            if (given.Mode == SteeringMode.Hold && given.InterfaceIndex != 0)
+            if (_inbound.Lookup(key, out InboundEntry entry) < 0 || entry.Mode != SteeringMode.Hold)
             {
-                // Not the stay that would have begun here: its owner, asked for that one, would say that it gave it away.
-                Put(key, SteeringMode.Redirect, given.Target, given.InterfaceIndex, given.Stay.Previous());
+                continue;
             }
-            else if (given.Mode == SteeringMode.Hold)
+
+            if (given.InterfaceIndex != 0)
+            {
+                // The stay that the owner knows: it says nothing of the one that did not begin.
+                Stay stay = entry.Stay with { Epoch = entry.Epoch - entry.Returning };
+                Put(key, SteeringMode.Redirect, given.Target, given.InterfaceIndex, stay);
+            }
+            else
             {
                 _inbound.Delete(key);
             }
@@ -311,7 +317,7 @@ public sealed class SteeringTables : IDisposable
         return keys;
     }
 
-    private int Put(ConnectionKey key, SteeringMode mode, TcpEnd target, int interfaceIndex, Stay stay)
+    private int Put(ConnectionKey key, SteeringMode mode, TcpEnd target, int interfaceIndex, Stay stay, uint returning = 0)
     {
         var entry = new InboundEntry
         {
@@ -320,6 +326,7 @@ public sealed class SteeringTables : IDisposable
             Epoch = stay.Epoch,
             Target = MapAddress.From(target.Address),
             TargetPort = BinaryPrimitives.ReverseEndianness(target.Port),
+            Returning = (ushort)Math.Min(returning, ushort.MaxValue),
             Interface = (uint)interfaceIndex,
         };
         return _inbound.Update(key, entry);

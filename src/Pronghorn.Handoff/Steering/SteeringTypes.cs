@@ -92,7 +92,7 @@ internal struct InboundEntry
     internal ulong Connection;
     internal MapAddress Target;
     internal ushort TargetPort;
-    internal ushort Reserved;
+    internal ushort Returning;
     internal uint Interface;
     internal ulong LastSeen;
     internal ulong Packets;
@@ -143,7 +143,10 @@ public enum SteeringCounter
     /// <summary>Dropped: its hop limit is used up.</summary>
     DropHopLimit,
 
-    /// <summary>Dropped: this node's own, for a connection that it gave away, or a reset for one that does not go on here yet.</summary>
+    /// <summary>
+    /// Dropped: this node's own, for a connection that it gave away, or a reset for one that does not go on here yet, or for a SYN that
+    /// came by another node after one had ended.
+    /// </summary>
     DropOwn,
 
     /// <summary>Dropped: to be held, and no daemon is there to hold it.</summary>

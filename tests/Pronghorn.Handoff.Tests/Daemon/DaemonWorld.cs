@@ -27,22 +27,26 @@ public sealed class DaemonWorld : IDisposable
 
     private const int FirstNumber = 11;
 
+    // From a node's first address to its second, which its configuration has on demand, and to its third, which none has.
+    private const int BetweenAddresses = 50;
+
+    private static readonly TimeSpan s_connect = TimeSpan.FromSeconds(20);
     private static readonly string s_artifacts = Path.Combine(FindRoot(), "artifacts");
 
     private readonly BridgedHosts _hosts = new();
     private readonly string _folder = Directory.CreateTempSubdirectory("tcpm-").FullName;
     private readonly List<Process> _processes = [];
     private readonly NetworkNamespace[] _nodes;
+    private readonly int _peerTimeout;
+    private readonly int _addresses;
 
-    public DaemonWorld()
-        : this(isBehindCable: false)
-    {
-    }
-
-    /// <summary>Makes the hosts.</summary>
+    /// <summary>Makes the hosts and the configurations.</summary>
+    /// <param name="peerTimeout">peer_timeout of all daemons.</param>
+    /// <param name="addresses">How many of a node's addresses the configuration has: 1 or 2.</param>
     /// <param name="isBehindCable">Whether the client is behind a cable in which a program carries frames, and all have both families.</param>
-    public DaemonWorld(bool isBehindCable)
+    public DaemonWorld(int peerTimeout = 30, int addresses = 1, bool isBehindCable = false)
     {
+        (_peerTimeout, _addresses) = (peerTimeout, addresses);
         if (isBehindCable)
         {
             (Client, ClientCable) = _hosts.AddBehindCable("client", 1);
@@ -58,6 +62,11 @@ public sealed class DaemonWorld : IDisposable
         {
             // Which moves ECN connections not, and says so.
             _nodes[node].Run("sysctl", "-qw", "net.ipv4.tcp_ecn=0");
+            foreach (int which in (int[])[1, 2])
+            {
+                _nodes[node].Run("ip", "address", "add", AddressOf(node, which) + "/24", "dev", BridgedHosts.Interface);
+            }
+
             File.WriteAllText(ConfigurationOf(node), Configuration(node));
             if (isBehindCable)
             {
@@ -73,7 +82,9 @@ public sealed class DaemonWorld : IDisposable
 
     public int Nodes => _nodes.Length;
 
-    public static string AddressOf(int node, bool isIpv6 = false) => BridgedHosts.Address(FirstNumber + node, isIpv6);
+    public static string AddressOf(int node, int which = 0) => BridgedHosts.Address(FirstNumber + node + (which * BetweenAddresses));
+
+    public static string Ipv6AddressOf(int node) => BridgedHosts.Address(FirstNumber + node, isIpv6: true);
 
     /// <summary>The network namespace of a node.</summary>
     public NetworkNamespace NodeOf(int node) => _nodes[node];
@@ -111,14 +122,15 @@ public sealed class DaemonWorld : IDisposable
         return daemon;
     }
 
-    public Process StartWorker(int node, int worker = 0)
+    /// <summary>Starts a worker, and waits until the daemon knows it.</summary>
+    public Process StartWorker(int node, int worker = 0, string? listening = null)
     {
         string[] others = [.. OthersOf(node).SelectMany(static other => (string[])[Text(other), AddressOf(other)])];
         Process process = Start(
             node,
             [
                 "env", "TCPM_SOCKET_DIRECTORY=" + SocketsOf(node), Path.Combine(s_artifacts, "lib", "tcpm-example"), Text(node),
-                AddressOf(node), Text(Port), Text(worker), .. others,
+                listening ?? AddressOf(node), Text(Port), Text(worker), .. others,
             ]);
         Assert.Equal("ready", process.StandardOutput.ReadLine());
 
@@ -158,13 +170,31 @@ public sealed class DaemonWorld : IDisposable
         return new StreamReaderWriter(socket);
     });
 
+    /// <summary>A client's connection to an address, from a port that the client has used before, or any.</summary>
+    public async Task<StreamReaderWriter> ConnectAsync(string address, int fromPort = 0)
+    {
+        Socket socket = NamespaceThread.Run(Client, static () =>
+            new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+        socket.Bind(new IPEndPoint(IPAddress.Any, fromPort));
+        await socket.ConnectAsync(IPAddress.Parse(address), Port).WaitAsync(s_connect);
+        return new StreamReaderWriter(socket);
+    }
+
+    /// <summary>What a node has given away.</summary>
+    public IReadOnlyCollection<GivenEntry> GivenOf(int node)
+    {
+        using SteeringTables tables = TablesOf(node);
+        return tables.ListGiven();
+    }
+
     /// <summary>What there is of a client's connection everywhere, for the message of a test that fails.</summary>
     public async Task<string> DescribeAsync(int clientPort)
     {
         List<string> lines = ["client: " + Sockets(Client, clientPort)];
         for (int node = 0; node < _nodes.Length && Directory.Exists(HandoffDaemon.FolderOf(InstanceOf(node))); node++)
         {
-            using SteeringTables tables = OpenTables(node);
+            using SteeringTables tables = TablesOf(node);
             lines.Add($"{NameOf(node)}: {Sockets(_nodes[node], clientPort)}");
             lines.AddRange(tables.ListGiven().Where(given => given.Remote.Port == clientPort).Select(static given => given.ToString()));
             lines.AddRange(tables.ListTaken().Where(taken => taken.Remote.Port == clientPort).Select(static taken => taken.ToString()));
@@ -184,7 +214,7 @@ public sealed class DaemonWorld : IDisposable
     /// <summary>Connections whose packets come by a node and that are elsewhere, and open, as its table says.</summary>
     public int CountGiven(int node)
     {
-        using SteeringTables tables = OpenTables(node);
+        using SteeringTables tables = TablesOf(node);
         return tables.ListGiven().Count(given =>
             given.Mode != SteeringMode.Tombstone && !tables.FindTaken(given.Local, given.Remote, out _));
     }
@@ -210,19 +240,12 @@ public sealed class DaemonWorld : IDisposable
     private static string Sockets(NetworkNamespace place, int clientPort) =>
         place.Run("ss", "-tanoi", $"( sport = :{Text(clientPort)} or dport = :{Text(clientPort)} )").Trim();
 
-    private SteeringTables OpenTables(int node)
-    {
-        string folder = HandoffDaemon.FolderOf(InstanceOf(node));
-        return new SteeringTables(
-            BpfMap.OpenPinned(Path.Combine(folder, "handoff_inbound")), BpfMap.OpenPinned(Path.Combine(folder, "handoff_outbound")));
-    }
-
     private static string WithBothFamilies(string configuration)
     {
         foreach (int node in (int[])[0, 1, 2])
         {
             string address = AddressOf(node);
-            string second = AddressOf(node, isIpv6: true);
+            string second = Ipv6AddressOf(node);
             configuration = configuration.Replace($"local_ip = {address}", $"local_ip = {address} {second}", StringComparison.Ordinal)
                 .Replace($"{NameOf(node)} {address}", $"{NameOf(node)} {address} {second}", StringComparison.Ordinal);
         }
@@ -230,7 +253,7 @@ public sealed class DaemonWorld : IDisposable
         return configuration;
     }
 
-    private static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"node-{node}");
+    public static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"node-{node}");
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
@@ -245,6 +268,15 @@ public sealed class DaemonWorld : IDisposable
         return at ?? throw new InvalidOperationException("no tree around the tests");
     }
 
+    private SteeringTables TablesOf(int node)
+    {
+        string folder = HandoffDaemon.FolderOf(InstanceOf(node));
+        return new SteeringTables(
+            BpfMap.OpenPinned(Path.Combine(folder, "handoff_inbound")), BpfMap.OpenPinned(Path.Combine(folder, "handoff_outbound")));
+    }
+
+    private string AddressesOf(int node) => string.Join(' ', Enumerable.Range(0, _addresses).Select(which => AddressOf(node, which)));
+
     private string InstanceOf(int node) => string.Create(CultureInfo.InvariantCulture, $"{_hosts.Name}-{node}");
 
     private string ConfigurationOf(int node) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"tcpm-{node}.conf"));
@@ -253,8 +285,9 @@ public sealed class DaemonWorld : IDisposable
 
     private string Configuration(int node) => string.Create(CultureInfo.InvariantCulture, $"""
         svcWorkerNum = {Workers}
-        local_ip = {AddressOf(node)}
-        {string.Join('\n', OthersOf(node).Select(static other => $"peer = {NameOf(other)} {AddressOf(other)}"))}
+        local_ip = {AddressesOf(node)}
+        peer_timeout = {_peerTimeout}
+        {string.Join('\n', OthersOf(node).Select(other => $"peer = {NameOf(other)} {AddressesOf(other)}"))}
         socket_directory = {SocketsOf(node)}
         certificate = {_folder}/node-{node}.pem
         key = {_folder}/node-{node}.key
@@ -291,6 +324,9 @@ public sealed class DaemonWorld : IDisposable
 public sealed class StreamReaderWriter(Socket socket) : IDisposable
 {
     private readonly StreamReader _reader = new(new NetworkStream(socket));
+
+    /// <summary>What is underneath.</summary>
+    public Socket Socket => socket;
 
     /// <summary>Its port.</summary>
     public int Port { get; } = ((IPEndPoint)socket.LocalEndPoint!).Port;

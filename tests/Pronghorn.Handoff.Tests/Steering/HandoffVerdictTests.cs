@@ -167,6 +167,32 @@ public sealed class HandoffVerdictTests(VerdictNode node) : IClassFixture<Verdic
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public void Taken_AndEnded_ASynThatTheFirstNodeSentOn_IsNotRefused(bool isIpv6)
+    {
+        (TcpEnd known, TcpEnd remote, TcpEnd local) = node.NewEnds(isIpv6);
+        var refusal = new TestFrame
+        {
+            Source = local, Destination = remote, Flags = TestFrame.Rst | TestFrame.Ack, Sequence = 0,
+        };
+        node.AssertPassesUntouched(node.Egress, refusal.Build());
+        Assert.Equal(0, node.Tables.Translate(local, remote, known, s_stay));
+        Assert.Equal(0, node.Tables.SetLive(local, remote));
+        ulong dropped = node.Count(SteeringCounter.DropOwn);
+        Assert.Equal(VerdictNode.Drop, node.Run(node.Egress, refusal, node.Peers).Verdict);
+        Assert.Equal(dropped + 1, node.Count(SteeringCounter.DropOwn));
+
+        // What answers a segment of a connection that has ended is passed on, and so is what is no reset.
+        foreach (byte flags in (byte[])[TestFrame.Rst, TestFrame.Ack])
+        {
+            (uint verdict, TestFrame frame) = node.Run(node.Egress, refusal with { Flags = flags }, node.Peers);
+            Assert.Equal(VerdictNode.Pass, verdict);
+            AssertSame(refusal with { Flags = flags, Source = known }, frame);
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public void Redirected_WhatIsNoWholeSegment_Passes(bool isIpv6)
     {
         Connection given = Given(isIpv6);

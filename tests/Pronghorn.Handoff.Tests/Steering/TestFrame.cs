@@ -32,6 +32,8 @@ internal sealed record TestFrame
 
     public byte Flags { get; init; } = Ack;
 
+    public uint Sequence { get; init; } = 0x12345678;
+
     public byte IcmpType { get; init; }
 
     public byte IcmpCode { get; init; }
@@ -149,6 +151,7 @@ internal sealed record TestFrame
             {
                 Source = read.Source with { Port = BinaryPrimitives.ReadUInt16BigEndian(transport) },
                 Destination = read.Destination with { Port = BinaryPrimitives.ReadUInt16BigEndian(transport[2..]) },
+                Sequence = BinaryPrimitives.ReadUInt32BigEndian(transport[4..]),
                 Flags = transport.Length < TcpLength ? (byte)0 : transport[13],
                 Payload = transport.Length < TcpLength ? [] : transport[TcpLength..].ToArray(),
             };
@@ -188,7 +191,7 @@ internal sealed record TestFrame
         {
             BinaryPrimitives.WriteUInt16BigEndian(bytes, Source.Port);
             BinaryPrimitives.WriteUInt16BigEndian(bytes.AsSpan(2), Destination.Port);
-            BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(4), 0x12345678);
+            BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(4), Sequence);
             bytes[12] = TcpLength / 4 << 4;
             bytes[13] = Flags;
             BinaryPrimitives.WriteUInt16BigEndian(bytes.AsSpan(14), 64000);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Concurrent;
+using System.Collections.Generic;
 using System.IO;
 using System.Net;
 using System.Net.Sockets;
@@ -21,12 +22,16 @@ public sealed class WorkerServerTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("tcpm-workers-").FullName;
     private readonly ConcurrentQueue<WorkerMessage> _asked = new();
+    private readonly ConcurrentQueue<TcpEnd> _recovered = new();
     private readonly WorkerServer _server;
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 
+    // What the moves wait for.
+    private Task _end = Task.CompletedTask;
+
     public WorkerServerTests()
     {
-        _server = new WorkerServer(_folder, 2, HandOffAsync);
+        _server = new WorkerServer(_folder, 2, HandOffAsync, RecoverAsync);
         _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _listener.Listen();
     }
@@ -98,6 +103,69 @@ public sealed class WorkerServerTests : IDisposable
         Assert.Equal((question.End, 3u, "GET "), (asked.End, asked.Worker, Encoding.UTF8.GetString(asked.Consumed.Span)));
     }
 
+    [Fact]
+    public void TooManyHandoffsAtOnce_TheNextIsRefused_UntilOneHasEnded()
+    {
+        const int Most = 256;
+        var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _end = told.Task;
+        using Worker worker = Connect();
+        for (uint i = 0; i < Most; i++)
+        {
+            worker.Send(new WorkerMessage(WorkerMessageKind.Handoff) { Sequence = i }, (int)_listener.Handle);
+        }
+
+        // The only answer so far: the others are under way.
+        WorkerMessage answer = worker.Ask(new WorkerMessage(WorkerMessageKind.Handoff) { Sequence = Most }, (int)_listener.Handle);
+        Assert.Equal(((uint)Most, (int)RefusalReason.Limit), (answer.Sequence, answer.Result));
+        Assert.Contains("256 connections", Encoding.UTF8.GetString(answer.Tag.Span), StringComparison.Ordinal);
+        AssertSoon(() => _asked.Count == Most);
+
+        // It is this worker's limit.
+        using (Worker other = Connect())
+        {
+            other.Send(new WorkerMessage(WorkerMessageKind.Handoff), (int)_listener.Handle);
+            AssertSoon(() => _asked.Count == Most + 1);
+        }
+
+        told.SetResult();
+        HashSet<uint> answered = [];
+        for (int i = 0; i < Most; i++)
+        {
+            answer = worker.Receive();
+            Assert.Equal((int)RefusalReason.Peer, answer.Result);
+            answered.Add(answer.Sequence);
+        }
+
+        Assert.Equal(Most, answered.Count);
+
+        // The last is counted until a moment after its answer.
+        AssertSoon(() => worker.Ask(new WorkerMessage(WorkerMessageKind.Handoff), (int)_listener.Handle).Result == (int)RefusalReason.Peer);
+    }
+
+    [Fact]
+    public void Recover_PassesTheConnectionOn_AndAnswersWhatBecameOfIt()
+    {
+        // It asks as a worker that the daemon does not know yet.
+        using Worker worker = Connect(saysHello: false);
+        WorkerMessage answer = worker.Ask(new WorkerMessage(WorkerMessageKind.Recover) { Sequence = 4 }, (int)_listener.Handle);
+        Assert.Equal((4u, (int)RefusalReason.Busy), (answer.Sequence, answer.Result));
+        Assert.Equal("it stays (Busy)", Encoding.UTF8.GetString(answer.Tag.Span));
+        Assert.Equal([Listening], _recovered);
+
+        // And goes on.
+        Assert.Equal((int)RefusalReason.Busy, worker.Ask(new WorkerMessage(WorkerMessageKind.Recover), (int)_listener.Handle).Result);
+    }
+
+    [Fact]
+    public void Recover_WithoutADescriptor_EndsTheSocket()
+    {
+        using Worker worker = Connect(saysHello: false);
+        worker.Send(new WorkerMessage(WorkerMessageKind.Recover), -1);
+        Assert.True(worker.HasEnded());
+        Assert.Empty(_recovered);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("GET / HTTP/1.1")]
@@ -151,11 +219,19 @@ public sealed class WorkerServerTests : IDisposable
         }
     }
 
-    private Task<Refusal> HandOffAsync(WorkerMessage request, int fd)
+    private async Task<Refusal> HandOffAsync(WorkerMessage request, int fd)
     {
         Assert.True(TcpSocket.IsListening(fd));
         _asked.Enqueue(request);
-        return Task.FromResult(new Refusal(RefusalReason.Peer, "nobody is there"));
+        await _end;
+        return new Refusal(RefusalReason.Peer, "nobody is there");
+    }
+
+    private Task<Refusal> RecoverAsync(WorkerMessage message, int fd)
+    {
+        Assert.Equal(0, TcpSocket.GetLocal(fd, out TcpEnd local, out _));
+        _recovered.Enqueue(local);
+        return Task.FromResult(new Refusal(RefusalReason.Busy, "it stays"));
     }
 
     /// <summary>Asks as a worker of its own.</summary>
@@ -194,8 +270,20 @@ public sealed class WorkerServerTests : IDisposable
 
         public WorkerMessage Ask(WorkerMessage question, int fd)
         {
+            Send(question, fd);
+            return Receive();
+        }
+
+        public void Send(WorkerMessage question, int fd)
+        {
             byte[] bytes = question.ToBytes();
-            Assert.Equal(bytes.Length, DescriptorPassing.Send((int)_control.Handle, bytes, fd));
+
+            // It does not wait for room.
+            AssertSoon(() => DescriptorPassing.Send((int)_control.Handle, bytes, fd) == bytes.Length);
+        }
+
+        public WorkerMessage Receive()
+        {
             byte[] answer = new byte[WorkerMessage.MaximumLength];
             int length = _control.Receive(answer);
             return WorkerMessage.Read(answer.AsSpan(0, length));

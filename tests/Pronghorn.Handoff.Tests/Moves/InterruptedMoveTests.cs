@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.IO;
+using System.Linq;
+using System.Net;
+using System.Net.Sockets;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Moves;
+using Pronghorn.Handoff.Protocol;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
+using Pronghorn.Handoff.Tests.Steering;
+using Pronghorn.Lab;
+using Pronghorn.Linux.Tcp;
+using Xunit;
+
+namespace Pronghorn.Handoff.Tests.Moves;
+
+/// <summary>The daemon has ended within a move; what its worker has still is a socket that is silent.</summary>
+public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposable
+{
+    private const int Port = 7400;
+    private const int LimitMilliseconds = 20_000;
+
+    private readonly HandoffWorld.Node _node;
+    private readonly TcpEnd _owner;
+    private readonly Socket _listener;
+    private readonly Socket _client;
+    private readonly Socket _server;
+    private readonly TcpEnd _remote;
+
+    public InterruptedMoveTests(HandoffWorld world)
+    {
+        ArgumentNullException.ThrowIfNull(world);
+        _node = world.Nodes[0];
+        _owner = world.Nodes[1].End(false, 61_000);
+        _listener = _node.Listen(false, Port);
+        _client = NamespaceThread.Run(world.Client, () =>
+        {
+            var made = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            made.Connect(IPAddress.Parse(_node.Address(false)), Port);
+            return made;
+        });
+        _server = _listener.Accept();
+        _client.ReceiveTimeout = _server.ReceiveTimeout = LimitMilliseconds;
+        Assert.Equal(0, TcpSocket.GetRemote((int)_server.Handle, out _remote));
+    }
+
+    private Task<Refusal> EndAsync(int fd) =>
+        new InterruptedMove(Tables, null, new Unsettled(), TimeSpan.FromMilliseconds(1)).EndAsync(fd);
+
+    private SteeringTables Tables => _node.Layer.Tables;
+
+    private TcpEnd Local => _node.End(false, Port);
+
+    [Fact]
+    public async Task NotDecided_AndTheHoldHasEnded_ItWorksHereAgain_WithWhatCameMeanwhile()
+    {
+        Take();
+        _client.Send("while it was silent"u8);
+        Assert.Equal(0, Tables.Forget(Local, _remote));
+
+        Refusal stays = await EndAsync((int)_server.Handle);
+
+        Assert.Equal((RefusalReason.Peer, "the daemon ended within the move"), (stays.Reason, stays.Step));
+        _node.Hold.Replay();
+        AssertReads(_server, "while it was silent");
+        AssertTalks();
+    }
+
+    [Fact]
+    public async Task NotDecided_AndItIsHeldStill_ThatMoveGoesOn_AndItIsToAskAgain()
+    {
+        Take();
+
+        Assert.Equal(RefusalReason.Busy, (await EndAsync((int)_server.Handle)).Reason);
+
+        Assert.True(Tables.FindGiven(Local, _remote, out GivenEntry held) && held.Mode == SteeringMode.Hold);
+        Assert.Equal(0, Tables.Forget(Local, _remote));
+        Assert.Equal(RefusalReason.Peer, (await EndAsync((int)_server.Handle)).Reason);
+        AssertTalks();
+    }
+
+    [Fact]
+    public async Task Given_AndItHasNeverLivedThere_ItWorksHereAgain()
+    {
+        Take();
+        var stay = new Stay(1, 1);
+        Assert.Equal(0, Tables.Redirect(Local, _remote, _owner, _node.InterfaceIndex, stay));
+        var unsettled = new Unsettled();
+        Task<Refusal> ending = new InterruptedMove(Tables, null, unsettled, TimeSpan.FromSeconds(30)).EndAsync((int)_server.Handle);
+        Assert.Equal([stay], unsettled.Leaving.Select(static item => item.Stay));
+        unsettled.Settle(stay, isOwned: false);
+
+        Assert.Equal(RefusalReason.Peer, (await ending).Reason);
+        AssertTalks();
+    }
+
+    [Theory]
+    [InlineData(SteeringMode.Redirect)]
+    [InlineData(SteeringMode.Tombstone)]
+    public async Task Given_TheSocketHasNoConnectionAnyMore_AndThePeerHearsNothing(SteeringMode mode)
+    {
+        Take();
+        var stay = new Stay(1, 1);
+        Assert.Equal(0, Tables.Redirect(Local, _remote, _owner, _node.InterfaceIndex, stay));
+        if (mode == SteeringMode.Tombstone)
+        {
+            Assert.Equal(0, Tables.Bury(Local, _remote, stay));
+        }
+
+        ulong dropped = _node.Layer.Read(SteeringCounter.DropOwn);
+
+        Refusal stays = await EndAsync((int)_server.Handle);
+
+        Assert.True(stays.IsNone, stays.ToString());
+        Assert.Equal(-1, ReceiveError(out SocketError error));
+        Assert.Equal(SocketError.ConnectionAborted, error);
+
+        // Not even one that the steering would have stopped.
+        Assert.Equal(dropped, _node.Layer.Read(SteeringCounter.DropOwn));
+        Assert.False(_client.Poll(0, SelectMode.SelectRead), "the peer has heard of it");
+    }
+
+    [Fact]
+    public async Task DescriptorIsNoConnection_Refused()
+    {
+        using FileStream file = File.OpenRead("/dev/null");
+        using var unbound = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        foreach (int fd in (int[])[(int)file.SafeFileHandle.DangerousGetHandle(), (int)unbound.Handle, (int)_listener.Handle, -1])
+        {
+            Assert.Equal(RefusalReason.NotAConnection, (await EndAsync(fd)).Reason);
+        }
+
+        AssertTalks();
+    }
+
+    public void Dispose()
+    {
+        _client.Dispose();
+        _server.Dispose();
+        _listener.Dispose();
+        Tables.Clear();
+    }
+
+    /// <summary>As far as the daemon has come.</summary>
+    private void Take()
+    {
+        Assert.Equal(0, Tables.Hold(Local, _remote, new Stay(1, 1)));
+        Assert.True(ConnectionCapture.TryTake((int)_server.Handle, out _).IsNone);
+    }
+
+    private int ReceiveError(out SocketError error)
+    {
+        int count = _server.Receive(new byte[1], SocketFlags.None, out error);
+        return error == SocketError.Success ? count : -1;
+    }
+
+    private void AssertTalks()
+    {
+        _server.Send("from the server"u8);
+        AssertReads(_client, "from the server");
+        _client.Send("from the client"u8);
+        AssertReads(_server, "from the client");
+    }
+
+    private static void AssertReads(Socket socket, string text)
+    {
+        byte[] buffer = new byte[100];
+        int count = socket.Receive(buffer);
+        Assert.Equal(text, System.Text.Encoding.ASCII.GetString(buffer, 0, count));
+    }
+}
