@@ -24,6 +24,7 @@ internal sealed class StreamWorker : IAsyncDisposable
     private const int LargestPart = 20_000;
 
     private readonly int _node;
+    private readonly bool _movesUnsent;
     private readonly DaemonWorld _world;
     private readonly Socket[] _listeners;
     private readonly CancellationTokenSource _stopped = new();
@@ -32,9 +33,13 @@ internal sealed class StreamWorker : IAsyncDisposable
     private volatile HandoffClient? _daemon;
     private long _moved;
 
-    public StreamWorker(DaemonWorld world, int node)
+    /// <summary>Begins to serve.</summary>
+    /// <param name="world">The nodes.</param>
+    /// <param name="node">Its own.</param>
+    /// <param name="movesUnsent">Whether it gives connections away while bytes of theirs are unsent.</param>
+    public StreamWorker(DaemonWorld world, int node, bool movesUnsent)
     {
-        (_world, _node) = (world, node);
+        (_world, _node, _movesUnsent) = (world, node, movesUnsent);
         _listeners = NamespaceThread.Run(world.NodeOf(node), () => ((bool[])[false, true]).Select(isIpv6 =>
         {
             var end = new IPEndPoint(IPAddress.Parse((isIpv6 ? DaemonWorld.Ipv6AddressOf(node) : DaemonWorld.AddressOf(node))), DaemonWorld.Port);
@@ -205,7 +210,7 @@ internal sealed class StreamWorker : IAsyncDisposable
     /// <summary>Tries it. What it read and did not give away is kept.</summary>
     private async Task<(bool HasMoved, ReadOnlyMemory<byte> Kept)?> TryMoveAsync(Socket socket, StreamState state, byte[] buffer)
     {
-        if (_daemon is not { } daemon)
+        if (_daemon is not { } daemon || (!_movesUnsent && TcpRepair.GetUnsent((int)socket.Handle) > 0))
         {
             return null;
         }
