@@ -48,7 +48,7 @@ public sealed class AddressTests(HostsFixture fixture)
         using RunningProgram server = RunningProgram.Start(
             host, PreloadLibrary.Environment(), "/usr/bin/python3", "-c", Server, port);
         server.WaitForOutput("ready");
-        Assert.Equal("stack", WhoServes(TwoHosts.ServerAddress, port));
+        server.WaitUntil(() => WhoServes(TwoHosts.ServerAddress, port) == "stack", "the first address on the stack");
         try
         {
             host.Run("ip", "address", "add", Address + "/24", "dev", TwoHosts.Interface);

@@ -44,7 +44,8 @@ internal static class InterruptedHandoff
             {
                 if (Stopwatch.GetElapsedTime(began) > s_limit)
                 {
-                    throw new IOException($"{path}: the handoff daemon has gone within a move, and no other came: {failure.Message}", failure);
+                    throw new IOException(
+                        $"{path}: the handoff daemon has gone within a move, and no other came: {failure.Message}", failure);
                 }
             }
 

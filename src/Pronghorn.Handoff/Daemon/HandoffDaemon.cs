@@ -219,7 +219,8 @@ public sealed class HandoffDaemon : IDisposable
         {
             for (int look = 1; await timer.WaitForNextTickAsync(cancellation); look++)
             {
-                long sinceStream = (Environment.TickCount64 - _peers.Links.Select(static link => link.LastBegun).DefaultIfEmpty().Max()) / 1000;
+                long lastBegun = _peers.Links.Select(static link => link.LastBegun).DefaultIfEmpty().Max();
+                long sinceStream = (Environment.TickCount64 - lastBegun) / 1000;
                 bool isAudit = look % LooksBetweenAudits == 0 || s_auditsAfterStream.Contains((int)sinceStream);
                 foreach (PeerLink link in _peers.Links)
                 {

@@ -8,7 +8,7 @@ using Pronghorn.Linux.Tcp;
 
 namespace Pronghorn.Handoff.Moves;
 
-/// <summary>Moves in which this node's daemon was ended. Their sockets are left silent; only a worker has them still, and brings them.</summary>
+/// <summary>Moves in which this node's daemon was ended. Their sockets are silent; only a worker has them still, and brings them.</summary>
 /// <param name="tables">What the former daemon has left.</param>
 /// <param name="lifetimes">Connections that this node was given; null for none.</param>
 /// <param name="unsettled">Asks new owners.</param>

@@ -8,7 +8,7 @@ using Pronghorn.Wire;
 
 namespace Pronghorn.Handoff.Workers;
 
-/// <summary>What a message between a worker and its daemon is about; native/tcpm/protocol.h has the same numbers.</summary>
+/// <summary>What a message between a worker and its daemon is about; native/tcpm/tcpm.c has the same numbers.</summary>
 public enum WorkerMessageKind
 {
     /// <summary>Worker: its first message; the descriptor is where it takes connections.</summary>
@@ -38,7 +38,7 @@ public enum WorkerMessageKind
     /// <summary>Daemon: the connection of that number is the worker's; with a result that is not 0: it does not come, close it.</summary>
     Release = 8,
 
-    /// <summary>Worker: the descriptor is a connection that came, and the daemon ended before <see cref="Release"/>. Result as it came.</summary>
+    /// <summary>Worker: the descriptor came, and the daemon ended before <see cref="Release"/>. The result is as it came.</summary>
     Finish = 9,
 }
 

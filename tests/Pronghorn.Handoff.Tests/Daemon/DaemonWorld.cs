@@ -43,7 +43,7 @@ public sealed class DaemonWorld : IDisposable
     /// <summary>Makes the hosts and the configurations.</summary>
     /// <param name="peerTimeout">peer_timeout of all daemons.</param>
     /// <param name="addresses">How many of a node's addresses the configuration has: 1 or 2.</param>
-    /// <param name="isBehindCable">Whether the client is behind a cable in which a program carries frames, and all have both families.</param>
+    /// <param name="isBehindCable">Whether a program carries the client's frames, and all have both families.</param>
     public DaemonWorld(int peerTimeout = 30, int addresses = 1, bool isBehindCable = false)
     {
         (_peerTimeout, _addresses) = (peerTimeout, addresses);
@@ -85,6 +85,9 @@ public sealed class DaemonWorld : IDisposable
     public static string AddressOf(int node, int which = 0) => BridgedHosts.Address(FirstNumber + node + (which * BetweenAddresses));
 
     public static string Ipv6AddressOf(int node) => BridgedHosts.Address(FirstNumber + node, isIpv6: true);
+
+    /// <summary>The first address of a family.</summary>
+    public static string AddressOf(int node, bool isIpv6) => isIpv6 ? Ipv6AddressOf(node) : AddressOf(node);
 
     /// <summary>The network namespace of a node.</summary>
     public NetworkNamespace NodeOf(int node) => _nodes[node];

@@ -36,7 +36,10 @@ public sealed class RandomMovesTests(ITestOutputHelper output)
         Process[] daemons = [.. Enumerable.Range(0, world.Nodes).Select(world.StartDaemon)];
 
         // What a daemon was about to write for a connection ends with it: such a one is reset (docs/handoff.md).
-        StreamWorker[] workers = [.. Enumerable.Range(0, world.Nodes).Select(node => new StreamWorker(world, node, movesUnsent: !areKilled))];
+        StreamWorker[] workers =
+        [
+            .. Enumerable.Range(0, world.Nodes).Select(node => new StreamWorker(world, node, movesUnsent: !areKilled)),
+        ];
         await world.WaitUntilConnectedAsync(0, 1, 2);
         while (!workers.All(static worker => worker.IsRegistered))
         {

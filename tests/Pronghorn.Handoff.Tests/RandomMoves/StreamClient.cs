@@ -21,7 +21,7 @@ internal static class StreamClient
         int node = random.Next(world.Nodes);
         bool isIpv6 = random.Next(2) == 1;
         var state = new StreamState((ulong)random.NextInt64(), random.Next(1, 300_000), 0, 0);
-        var end = new IPEndPoint(IPAddress.Parse((isIpv6 ? DaemonWorld.Ipv6AddressOf(node) : DaemonWorld.AddressOf(node))), DaemonWorld.Port);
+        var end = new IPEndPoint(IPAddress.Parse(DaemonWorld.AddressOf(node, isIpv6)), DaemonWorld.Port);
         using Socket socket = NamespaceThread.Run(
             world.Client, () => new Socket(end.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
         using var limit = new CancellationTokenSource(s_longest);

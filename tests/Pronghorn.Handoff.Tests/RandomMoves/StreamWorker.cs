@@ -42,7 +42,7 @@ internal sealed class StreamWorker : IAsyncDisposable
         (_world, _node, _movesUnsent) = (world, node, movesUnsent);
         _listeners = NamespaceThread.Run(world.NodeOf(node), () => ((bool[])[false, true]).Select(isIpv6 =>
         {
-            var end = new IPEndPoint(IPAddress.Parse((isIpv6 ? DaemonWorld.Ipv6AddressOf(node) : DaemonWorld.AddressOf(node))), DaemonWorld.Port);
+            var end = new IPEndPoint(IPAddress.Parse(DaemonWorld.AddressOf(node, isIpv6)), DaemonWorld.Port);
             var listener = new Socket(end.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             listener.Bind(end);
             listener.Listen();
@@ -240,5 +240,5 @@ internal sealed class StreamWorker : IAsyncDisposable
         return (result.IsDone, consumed);
     }
 
-    private static TcpEnd EndOf(int node, bool isIpv6) => new(IpAddress.Parse((isIpv6 ? DaemonWorld.Ipv6AddressOf(node) : DaemonWorld.AddressOf(node))), DaemonWorld.Port);
+    private static TcpEnd EndOf(int node, bool isIpv6) => new(IpAddress.Parse(DaemonWorld.AddressOf(node, isIpv6)), DaemonWorld.Port);
 }
