@@ -11,6 +11,7 @@ using Pronghorn.Handoff.Client;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Moves;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Tests.Image;
 using Pronghorn.Handoff.Workers;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
@@ -61,26 +62,7 @@ public sealed class HandoffClientTests : IDisposable
         await peer.ConnectAsync(_listener.LocalEndPoint!);
         using Socket accepted = await _listener.AcceptAsync();
         var remote = new TcpEnd(Listening.Address, (ushort)((IPEndPoint)peer.LocalEndPoint!).Port);
-        var image = new ConnectionImage
-        {
-            IsIpv6 = false,
-            Local = Listening,
-            Remote = remote,
-            State = KernelTcpState.Established,
-            WriteSequence = 1,
-            RcvNxt = 1,
-            SendQueue = default,
-            Unsent = 0,
-            ReceiveQueue = default,
-            Negotiated = default,
-            MaximumSegment = 1460,
-            SendScale = 0,
-            ReceiveScale = 0,
-            Timestamp = 0,
-            Window = default,
-            Consumed = "GET /"u8.ToArray(),
-            Tag = new byte[] { 7 },
-        };
+        ConnectionImage image = TestImage.Of(Listening, remote) with { Consumed = "GET /"u8.ToArray(), Tag = new byte[] { 7 } };
         Assert.True(_server.TryGive(Listening, 0, (int)accepted.Handle, image, out IGivenConnection? withdrawn).IsNone);
         Assert.True(_server.TryGive(Listening, 0, (int)accepted.Handle, image, out IGivenConnection? given).IsNone);
         Assert.False(client.Connections.TryRead(out _));

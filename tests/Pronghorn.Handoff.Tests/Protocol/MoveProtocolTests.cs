@@ -9,6 +9,7 @@ using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Steering;
+using Pronghorn.Handoff.Tests.Image;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 using Xunit;
@@ -268,7 +269,7 @@ public sealed class MoveProtocolTests
         {
             Refusal refusal = Step("take");
             OriginOwns = false;
-            image = refusal.IsNone ? Image() : null;
+            image = refusal.IsNone ? TestImage.Of(s_request.Known, Remote) with { ReceiveQueue = "GET /"u8.ToArray() } : null;
             return refusal;
         }
 
@@ -314,25 +315,6 @@ public sealed class MoveProtocolTests
 
             return name == refused ? new Refusal(RefusalReason.Kernel, name, 5) : Refusal.None;
         }
-
-        private static ConnectionImage Image() => new()
-        {
-            IsIpv6 = false,
-            Local = new TcpEnd(IpAddress.Parse("10.2.0.11"), 80),
-            Remote = Remote,
-            State = KernelTcpState.Established,
-            WriteSequence = 1,
-            RcvNxt = 2,
-            SendQueue = default,
-            Unsent = 0,
-            ReceiveQueue = "GET /"u8.ToArray(),
-            Negotiated = TcpNegotiated.Timestamps,
-            MaximumSegment = 1460,
-            SendScale = 0,
-            ReceiveScale = 0,
-            Timestamp = 3,
-            Window = default,
-        };
     }
 
     private sealed class AnsweringSender(Action<Message> sent) : IMessageSender

@@ -7,6 +7,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Pronghorn.Handoff.Steering;
+using Pronghorn.Handoff.Tests.Daemon;
 using Pronghorn.Lab;
 using Xunit;
 
@@ -15,7 +16,7 @@ namespace Pronghorn.Handoff.Tests.Steering;
 /// <summary>What C# and bpf/common/handoff_maps.h say about the same memory.</summary>
 public sealed class SteeringLayoutTests
 {
-    private static readonly string s_headers = Path.Combine(FindRoot(), "bpf", "common");
+    private static readonly string s_headers = Path.Combine(DaemonWorld.Root, "bpf", "common");
 
     [Fact]
     public void Structures_ComparedWithTheirHeader_HaveTheSameSizesAndOffsets()
@@ -54,16 +55,5 @@ public sealed class SteeringLayoutTests
                 .Select(match => match.Groups[1].Value.Replace("_", "", StringComparison.Ordinal)),
         ];
         Assert.Equal(program, Enum.GetNames<SteeringCounter>().SkipLast(1).Select(name => name.ToUpperInvariant()));
-    }
-
-    private static string FindRoot()
-    {
-        string? at = AppContext.BaseDirectory;
-        while (at is not null && !File.Exists(Path.Combine(at, "Pronghorn.slnx")))
-        {
-            at = Path.GetDirectoryName(at);
-        }
-
-        return at ?? throw new InvalidOperationException("no tree around the tests");
     }
 }

@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.IO;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Tests.Daemon;
 using Pronghorn.Handoff.Workers;
 using Pronghorn.Lab;
 using Xunit;
@@ -91,23 +92,12 @@ public sealed class LibraryTests : IDisposable
     private static string Compile()
     {
         string program = Path.Combine(AppContext.BaseDirectory, "programs", "fork");
-        string root = FindRoot();
+        string root = DaemonWorld.Root;
         string library = Path.Combine(root, "artifacts", "lib");
         LabCommand.Run(
             "gcc", "-O2", "-Wall", "-Werror", "-o", program, program + ".c", "-I" + Path.Combine(root, "native", "tcpm"), "-L" + library,
             "-ltcpm", "-lpthread", "-Wl,-rpath," + library);
         return program;
-    }
-
-    private static string FindRoot()
-    {
-        string? at = AppContext.BaseDirectory;
-        while (at is not null && !File.Exists(Path.Combine(at, "Pronghorn.slnx")))
-        {
-            at = Path.GetDirectoryName(at);
-        }
-
-        return at ?? throw new InvalidOperationException("no tree around the tests");
     }
 
     private async Task<string?> ReadAsync() => await _process.StandardOutput.ReadLineAsync().WaitAsync(s_limit);

@@ -11,6 +11,7 @@ using System.Threading.Tasks;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Moves;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Tests.Image;
 using Pronghorn.Handoff.Workers;
 using Pronghorn.Linux.Files;
 using Pronghorn.Linux.Tcp;
@@ -139,7 +140,7 @@ public sealed class WorkerDeliveryTests : IDisposable
             Assert.Equal(0, TcpSocket.GetRemote((int)accepted.Handle, out TcpEnd remote));
             byte[] consumed = new byte[ContentLength];
             BinaryPrimitives.WriteInt32BigEndian(consumed, i);
-            ConnectionImage image = ImageOf(remote) with { Consumed = consumed };
+            ConnectionImage image = TestImage.Of(Listening, remote) with { Consumed = consumed };
             refusal = _server.TryGive(Listening, 0, (int)accepted.Handle, image, out IGivenConnection? given);
             if (given is not null)
             {
@@ -149,25 +150,6 @@ public sealed class WorkerDeliveryTests : IDisposable
 
         return all;
     }
-
-    private ConnectionImage ImageOf(TcpEnd remote) => new()
-    {
-        IsIpv6 = false,
-        Local = Listening,
-        Remote = remote,
-        State = KernelTcpState.Established,
-        WriteSequence = 0,
-        RcvNxt = 0,
-        SendQueue = default,
-        Unsent = 0,
-        ReceiveQueue = default,
-        Negotiated = default,
-        MaximumSegment = 1000,
-        SendScale = 0,
-        ReceiveScale = 0,
-        Timestamp = 0,
-        Window = default,
-    };
 
     private Socket ReceiveConnection(byte[] buffer, out WorkerMessage message)
     {
