@@ -79,7 +79,18 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
             return GiveUp(request.Move, refusal, freeze);
         }
 
-        return await FinishAsync(request, side, restored.Local, freeze);
+        TaskCompletionSource? departure = unsettled?.BeginDeparture(request.Known, request.Remote);
+        try
+        {
+            return await FinishAsync(request, side, restored.Local, freeze);
+        }
+        finally
+        {
+            if (departure is not null)
+            {
+                unsettled?.EndDeparture(request.Known, request.Remote, departure);
+            }
+        }
     }
 
     private async Task<MoveOutcome> FinishAsync(Prepare request, IOriginSide side, TcpEnd target, TimeSpan freeze)

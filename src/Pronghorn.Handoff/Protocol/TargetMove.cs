@@ -32,6 +32,12 @@ public sealed class TargetMove(
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(side);
+        if (unsettled is not null)
+        {
+            // Less than the origin waits for the answer.
+            await unsettled.WaitForDepartureAsync(request.Known, request.Remote, times.Answer / 2);
+        }
+
         Refusal refusal = side.TryReserve(request);
         if (!refusal.IsNone)
         {

@@ -6,6 +6,7 @@ using System.Diagnostics;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Steering;
+using Pronghorn.Linux.Tcp;
 
 namespace Pronghorn.Handoff.Protocol;
 
@@ -21,6 +22,7 @@ public sealed class Unsettled
     private readonly ConcurrentDictionary<Stay, TaskCompletionSource<bool>> _arriving = new();
     private readonly ConcurrentDictionary<Stay, (AuditItem Item, TaskCompletionSource<bool> Answer)> _leaving = new();
     private readonly ConcurrentDictionary<Stay, AuditItem> _recovered = new();
+    private readonly ConcurrentDictionary<(TcpEnd Known, TcpEnd Remote), TaskCompletionSource> _departing = new();
 
     /// <summary>Connections that this node gave and whose new owner has not said that they work there.</summary>
     public IEnumerable<AuditItem> Leaving
@@ -90,6 +92,29 @@ public sealed class Unsettled
         finally
         {
             _leaving.TryRemove(item.Stay, out _);
+        }
+    }
+
+    /// <summary>At the origin: a connection has been given, and its socket is kept until <see cref="EndDeparture"/>.</summary>
+    internal TaskCompletionSource BeginDeparture(TcpEnd known, TcpEnd remote) =>
+        _departing[(known, remote)] = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>At the origin: the socket has gone, or is the connection's again.</summary>
+    internal void EndDeparture(TcpEnd known, TcpEnd remote, TaskCompletionSource departure)
+    {
+        _departing.TryRemove(new KeyValuePair<(TcpEnd, TcpEnd), TaskCompletionSource>((known, remote), departure));
+        departure.SetResult();
+    }
+
+    /// <summary>
+    /// At a target that gave the connection away itself a moment ago: its new owner can give it back before it has said that it works
+    /// there, while the former socket still has the ends.
+    /// </summary>
+    internal async Task WaitForDepartureAsync(TcpEnd known, TcpEnd remote, TimeSpan limit)
+    {
+        if (_departing.TryGetValue((known, remote), out TaskCompletionSource? departure))
+        {
+            await Task.WhenAny(departure.Task, Task.Delay(limit));
         }
     }
 

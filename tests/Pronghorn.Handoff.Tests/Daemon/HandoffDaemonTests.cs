@@ -72,7 +72,11 @@ public sealed class HandoffDaemonTests : IDisposable
         {
             owner = (owner + random.Next(1, 3)) % 3;
             string name = string.Create(CultureInfo.InvariantCulture, $"{owner}.{i}");
-            Assert.Equal($"{name} from {owner}.0", await client.AskAsync("get " + name));
+            string? answer = await client.AskAsync("get " + name);
+            if (answer != $"{name} from {owner}.0")
+            {
+                Assert.Fail($"{answer} after {i} moves, and not from {owner}.0\n{await _world.DescribeAsync(client.Port)}");
+            }
         }
 
         // By way of node 0 only, once it has heard where the connection is.

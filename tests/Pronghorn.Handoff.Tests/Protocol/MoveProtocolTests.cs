@@ -155,6 +155,33 @@ public sealed class MoveProtocolTests
     }
 
     [Fact]
+    public async Task ConnectionComesBackBeforeItsOwnerHasSaidThatItIsLive_FormerSocketGoesFirst()
+    {
+        var here = new Unsettled();
+        var world = new World(null);
+        Channel<Message> answers = Channel.CreateUnbounded<Message>();
+        Channel<Message> back = Channel.CreateUnbounded<Message>();
+        Task<Refusal>? returning = null;
+        var toOwner = new AnsweringSender(message =>
+        {
+            if (message is Commit)
+            {
+                back.Writer.TryComplete();
+                returning = new TargetMove(new AnsweringSender(static _ => { }), back.Reader, TimesFor(null), here)
+                    .RunAsync(s_request with { Move = 8, Stay = s_request.Stay.Next() }, world, CancellationToken.None);
+                Assert.True(answers.Writer.TryWrite(new Live(s_request.Move)));
+            }
+        });
+        Assert.True(answers.Writer.TryWrite(new Prepared(s_request.Move)) && answers.Writer.TryWrite(new Restored(s_request.Move, s_there)));
+        MoveOutcome outcome = await new OriginMove(toOwner, answers.Reader, TimesFor(null), here)
+            .RunAsync(s_request, world, static image => image, CancellationToken.None);
+
+        Assert.True(outcome.IsLive);
+        Assert.Equal(RefusalReason.Peer, (await returning!).Reason);
+        Assert.Equal(["hold", "take", "let go", "finish", "reserve"], world.Steps);
+    }
+
+    [Fact]
     public void EveryMessage_WrittenAndRead_IsTheSame()
     {
         var end = new TcpEnd(IpAddress.Parse("fd00::1"), 1);
