@@ -95,7 +95,7 @@ internal sealed class PeerTable : IDisposable
             {
                 link.Problem = $"{link.Peer.Daemon with { Address = address }}: {failure.Message}";
             }
-            catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+            catch (Exception failure) when (IsOfThePeer(failure))
             {
                 return;
             }
@@ -115,9 +115,15 @@ internal sealed class PeerTable : IDisposable
         try
         {
             Tend(socket);
-            await socket.ConnectAsync(new IPEndPoint(address, link.Peer.Daemon.Port), limit.Token);
-            link.LastSeen = Environment.TickCount64;
-            return await _authentication.ConnectAsync(new NetworkStream(socket, ownsSocket: true), link.Peer.Name, limit.Token);
+            return await OnThreadAsync(
+                socket,
+                async stream =>
+                {
+                    socket.Connect(new IPEndPoint(address, link.Peer.Daemon.Port));
+                    link.LastSeen = Environment.TickCount64;
+                    return await _authentication.ConnectAsync(stream, link.Peer.Name, limit.Token);
+                },
+                limit.Token);
         }
         catch (Exception failure)
         {
@@ -166,7 +172,8 @@ internal sealed class PeerTable : IDisposable
             Tend(socket);
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             limit.CancelAfter(s_handshake);
-            (stream, string name) = await _authentication.AcceptAsync(new NetworkStream(socket, ownsSocket: true), limit.Token);
+            (stream, string name) = await OnThreadAsync(
+                socket, accepted => _authentication.AcceptAsync(accepted, limit.Token), limit.Token);
             link = Links.FirstOrDefault(one => one.Peer.Name == name);
         }
         catch (Exception failure) when (IsOfThePeer(failure))
@@ -189,6 +196,18 @@ internal sealed class PeerTable : IDisposable
         {
             await stream.DisposeAsync();
         }
+    }
+
+    /// <summary>
+    /// Does what waits for the other side in a thread that it may keep. Nothing of it may be asynchronous to the socket, which would have
+    /// the runtime's thread for all sockets wake with each message from then on.
+    /// </summary>
+    private static async Task<T> OnThreadAsync<T>(Socket socket, Func<Stream, Task<T>> action, CancellationToken limit)
+    {
+        var stream = new PeerSocketStream(socket);
+        await using CancellationTokenRegistration ending = limit.Register(stream.Dispose);
+        return await Task.Factory.StartNew(
+            () => action(stream), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
     }
 
     private static bool IsOfThePeer(Exception failure) =>

@@ -36,12 +36,14 @@ internal sealed class MessageStream(Stream stream) : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads the next message; null when the other side has ended the stream between two messages.</summary>
+    /// <summary>
+    /// Waits for the next message, in the calling thread; null when the other side has ended the stream between two messages.
+    /// </summary>
     /// <exception cref="IOException">The stream ends within a message, or fails.</exception>
     /// <exception cref="ImageFormatException">What comes is no message.</exception>
-    public async Task<Message?> ReadAsync(CancellationToken cancellation)
+    public Message? Read()
     {
-        int got = await stream.ReadAtLeastAsync(_length, _length.Length, throwOnEndOfStream: false, cancellation);
+        int got = stream.ReadAtLeast(_length, _length.Length, throwOnEndOfStream: false);
         if (got == 0)
         {
             return null;
@@ -60,7 +62,7 @@ internal sealed class MessageStream(Stream stream) : IAsyncDisposable
         }
 
         byte[] bytes = GC.AllocateUninitializedArray<byte>((int)length);
-        await stream.ReadExactlyAsync(bytes, cancellation);
+        stream.ReadExactly(bytes);
         return MessageCodec.Read(bytes);
     }
 

@@ -26,8 +26,12 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     // Of one peer at once: what it may have this node keep in memory is bounded by it.
     private const int MostIncoming = 1024;
 
-    // Of one move: more than it has steps, and TryWrite passes over the rest.
-    private const int MostWaiting = 8;
+    // Of one move: more than it has steps, and TryWrite passes over the rest. The reader of the stream goes on with the move itself:
+    // a connection is frozen meanwhile, and another thread would have to wake first.
+    private static readonly BoundedChannelOptions s_waiting = new(8)
+    {
+        AllowSynchronousContinuations = true, SingleReader = true,
+    };
 
     private readonly MessageStream _stream;
     private readonly SteeredNode _node;
@@ -76,31 +80,33 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         _times = times ?? MoveTimes.Default;
     }
 
-    /// <summary>Reads what the other daemon says until it ends, or this is cancelled.</summary>
+    /// <summary>Reads what the other daemon says, in a thread of its own, until it ends, or this is cancelled.</summary>
     /// <returns>Null when the other has ended in order, else what went wrong.</returns>
     public async Task<string?> RunAsync(CancellationToken cancellation)
     {
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _ended.Token);
+        // Reading waits for bytes alone, and sees the end of the stream.
+        await using CancellationTokenRegistration ending = cancellation.Register(() => _ = DisposeAsync().AsTask());
+        return await Task.Factory.StartNew(ReadUntilEnd, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    private string? ReadUntilEnd()
+    {
         try
         {
-            while (await _stream.ReadAsync(both.Token) is { } message)
+            while (_stream.Read() is { } message)
             {
                 Dispatch(message);
             }
 
             return null;
         }
-        catch (OperationCanceledException)
+        catch (Exception failure) when (failure is IOException or ImageFormatException or ObjectDisposedException)
         {
-            return null;
-        }
-        catch (Exception failure) when (failure is IOException or ImageFormatException)
-        {
-            return failure.Message;
+            return _ended.IsCancellationRequested ? null : failure.Message;
         }
         finally
         {
-            await _ended.CancelAsync();
+            _ended.Cancel();
             foreach (Channel<Message> channel in _outgoing.Values)
             {
                 channel.Writer.TryComplete();
@@ -143,7 +149,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
 
         Stay stay = isTaken ? before.Next() : new Stay(NewNumber(), 1);
         var request = new Prepare(NewNumber(), stay, isIpv6, isTaken ? known : local, remote, listener, worker);
-        Channel<Message> answers = Channel.CreateBounded<Message>(MostWaiting);
+        Channel<Message> answers = Channel.CreateBounded<Message>(s_waiting);
         _outgoing[request.Move] = answers;
         try
         {
@@ -273,7 +279,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
 
     private void Begin(Prepare request)
     {
-        Channel<Message> messages = Channel.CreateBounded<Message>(MostWaiting);
+        Channel<Message> messages = Channel.CreateBounded<Message>(s_waiting);
         if (_refusesNew)
         {
             _ = SendAsync(new Refused(request.Move, new Refusal(RefusalReason.Refused, "the daemon is being stopped")), default).AsTask();
@@ -287,17 +293,19 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             return;
         }
 
-        _ = Task.Run(async () =>
+        _ = AnswerAsync(request, messages.Reader);
+    }
+
+    private async Task AnswerAsync(Prepare request, ChannelReader<Message> messages)
+    {
+        using var side = new KernelTarget(_node, _taker, _lifetimes, _anchors(request));
+        try
         {
-            using var side = new KernelTarget(_node, _taker, _lifetimes, _anchors(request));
-            try
-            {
-                await new TargetMove(this, messages.Reader, _times, _unsettled, _link).RunAsync(request, side, CancellationToken.None);
-            }
-            finally
-            {
-                _incoming.TryRemove(request.Move, out _);
-            }
-        });
+            await new TargetMove(this, messages, _times, _unsettled, _link).RunAsync(request, side, CancellationToken.None);
+        }
+        finally
+        {
+            _incoming.TryRemove(request.Move, out _);
+        }
     }
 }

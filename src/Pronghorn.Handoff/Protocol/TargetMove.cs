@@ -26,6 +26,9 @@ public sealed class TargetMove(
     Unsettled? unsettled = null,
     IMessageSender? origin = null)
 {
+    // A longer image takes so long to restore that whoever brings messages must not wait for it: other moves would.
+    private const int LargestInPlace = 64 * 1024;
+
     /// <summary>Answers one move to its end.</summary>
     /// <returns>None, or why the connection did not come.</returns>
     public async Task<Refusal> RunAsync(Prepare request, ITargetSide side, CancellationToken cancellation)
@@ -53,6 +56,11 @@ public sealed class TargetMove(
                 return new Refusal(RefusalReason.Peer, "the origin gave up before it sent the connection");
             }
 
+            if (transfer.Image.Length > LargestInPlace)
+            {
+                await Task.Yield();
+            }
+
             refusal = Restore(request, side, transfer, out TcpEnd local);
             if (!refusal.IsNone)
             {
@@ -63,6 +71,11 @@ public sealed class TargetMove(
             if (!await IsCommittedAsync(request.Stay, cancellation))
             {
                 return new Refusal(RefusalReason.Peer, "the origin kept the connection");
+            }
+
+            if (transfer.Image.Length > LargestInPlace)
+            {
+                await Task.Yield();
             }
 
             refusal = side.GoLive(request);
