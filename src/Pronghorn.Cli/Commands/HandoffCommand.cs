@@ -2,6 +2,7 @@
 using System;
 using System.Collections.Generic;
 using System.CommandLine;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Threading;
@@ -9,6 +10,7 @@ using System.Threading.Tasks;
 using Pronghorn.Cli.Hosting;
 using Pronghorn.Handoff.Configuration;
 using Pronghorn.Handoff.Daemon;
+using Pronghorn.Handoff.Moves;
 using Pronghorn.Linux.Bpf;
 using Spectre.Console;
 
@@ -94,6 +96,16 @@ internal static class HandoffCommand
         return command;
     }
 
+    private static void PrintDurations(string what, IReadOnlyDictionary<string, long> counts)
+    {
+        string Part(double part) => DurationHistogram.Quantile(counts, part)?.ToString("0", CultureInfo.InvariantCulture) ?? "more";
+
+        if (counts.Count > 0)
+        {
+            Terminal.Result($"{what}, us: half up to {Part(0.5)}, 99 % up to {Part(0.99)}, all up to {Part(1)}");
+        }
+    }
+
     private static void Print(HandoffStatus status)
     {
         Terminal.Result(
@@ -111,10 +123,9 @@ internal static class HandoffCommand
             Terminal.Result($"refused, {reason}: {count}; last: {status.LastRefusals.GetValueOrDefault(reason)}");
         }
 
-        foreach ((string limit, long count) in status.FreezeMicroseconds)
-        {
-            Terminal.Result($"held up to {limit} us: {count}");
-        }
+        PrintDurations("held, of moves given", status.FreezeMicroseconds);
+        PrintDurations("of that in this node, as origin", status.CaptureMicroseconds);
+        PrintDurations("of that in this node, as target", status.RestoreMicroseconds);
 
         foreach ((string counter, ulong count) in status.Packets)
         {

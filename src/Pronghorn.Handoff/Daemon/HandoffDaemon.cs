@@ -42,6 +42,7 @@ public sealed class HandoffDaemon : IDisposable
 
     private readonly HandoffConfiguration _configuration;
     private readonly HandoffCounts _counts = new();
+    private readonly MoveDurations _durations = new();
     private readonly string _interface;
     private readonly SteeringLayer _layer;
     private readonly HeldPackets _held;
@@ -78,6 +79,7 @@ public sealed class HandoffDaemon : IDisposable
         var node = new SteeredNode(_layer, _held, index, MacAddress.Read(found.GetPhysicalAddress().GetAddressBytes()))
         {
             Addresses = configuration.LocalAddresses,
+            Durations = _durations,
         };
         _peers = new PeerTable(
             configuration.Peers, authentication,
@@ -91,7 +93,7 @@ public sealed class HandoffDaemon : IDisposable
             configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, EndInterruptedAsync);
         _status = new StatusServer(configuration.SocketDirectory, GetStatus);
         _metrics = configuration.Metrics is null ? null
-            : MetricsServer.StartAsync(configuration.Metrics, () => HandoffMetrics.Write(GetStatus(), _counts)).GetAwaiter().GetResult();
+            : MetricsServer.StartAsync(configuration.Metrics, () => HandoffMetrics.Write(GetStatus(), _counts, _durations)).GetAwaiter().GetResult();
     }
 
     /// <summary>The folder of the BPF file system in which an instance keeps its tables and links.</summary>
@@ -175,8 +177,9 @@ public sealed class HandoffDaemon : IDisposable
                 .ToDictionary(static reason => reason.ToString(), _counts.Refused),
             LastRefusals = Enum.GetValues<RefusalReason>().Where(reason => _counts.LastRefusal(reason) is not null)
                 .ToDictionary(static reason => reason.ToString(), reason => _counts.LastRefusal(reason)!),
-            FreezeMicroseconds = Enumerable.Range(0, HandoffCounts.FreezeIntervals).Where(interval => _counts.Freezes(interval) > 0)
-                .ToDictionary(NameOf, _counts.Freezes),
+            FreezeMicroseconds = _counts.Freezes.ToDictionary(),
+            CaptureMicroseconds = _durations.Captures.ToDictionary(),
+            RestoreMicroseconds = _durations.Restores.ToDictionary(),
             HeldBytes = _held.Bytes,
             HeldDropped = _held.Dropped,
             InboundEntries = inbound,
@@ -249,9 +252,6 @@ public sealed class HandoffDaemon : IDisposable
             link.GivenUp += _lifetimes.ForgetOwner(link.Peer.Addresses);
         }
     }
-
-    private static string NameOf(int interval) =>
-        HandoffCounts.LimitOf(interval)?.TotalMicroseconds.ToString(CultureInfo.InvariantCulture) ?? "more";
 
     private static (NetworkInterface Interface, int Index) FindInterface(HandoffConfiguration configuration)
     {

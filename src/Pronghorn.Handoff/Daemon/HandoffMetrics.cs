@@ -2,6 +2,7 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
+using Pronghorn.Handoff.Moves;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Web;
 
@@ -14,11 +15,13 @@ internal static class HandoffMetrics
 {
     private const string Prefix = "pronghorn_handoff_";
 
-    internal static string Write(HandoffStatus status, HandoffCounts counts)
+    internal static string Write(HandoffStatus status, HandoffCounts counts, MoveDurations node)
     {
         var text = new MetricsText();
         WriteMoves(text, counts);
-        WriteFreezes(text, counts);
+        WriteHistogram(text, "freeze_seconds", "How long a peer's segments were held during a move", counts.Freezes);
+        WriteHistogram(text, "capture_seconds", "Of a freeze, what this node did itself as the origin", node.Captures);
+        WriteHistogram(text, "restore_seconds", "Of a freeze, what this node did itself as the target", node.Restores);
         Counter(text, "undelivered", "Connections that came and that no worker could be given", status.Undelivered);
         Gauge(text, "taken", "Connections that other nodes gave and that have not ended", status.TakenNow);
         Gauge(text, "listeners", "Listeners that workers take connections for", status.Listeners);
@@ -48,20 +51,21 @@ internal static class HandoffMetrics
         }
     }
 
-    private static void WriteFreezes(MetricsText text, HandoffCounts counts)
+    private static void WriteHistogram(MetricsText text, string name, string help, DurationHistogram histogram)
     {
-        const string Name = Prefix + "freeze_seconds";
-        text.Begin(Name, "histogram", "How long a peer's segments were held during a move");
+        name = Prefix + name;
+        text.Begin(name, "histogram", help);
         long below = 0;
-        for (int interval = 0; interval < HandoffCounts.FreezeIntervals; interval++)
+        for (int interval = 0; interval <= DurationHistogram.Limits.Length; interval++)
         {
-            below += counts.Freezes(interval);
-            string limit = HandoffCounts.LimitOf(interval)?.TotalSeconds.ToString("R", CultureInfo.InvariantCulture) ?? "+Inf";
-            text.Add(Name + "_bucket", below, ("le", limit));
+            below += histogram.Count(interval);
+            string limit = interval < DurationHistogram.Limits.Length
+                ? (DurationHistogram.Limits[interval] / 1e6).ToString("R", CultureInfo.InvariantCulture) : "+Inf";
+            text.Add(name + "_bucket", below, ("le", limit));
         }
 
-        text.Add(Name + "_sum", counts.FreezeSum.TotalSeconds);
-        text.Add(Name + "_count", below);
+        text.Add(name + "_sum", histogram.Sum.TotalSeconds);
+        text.Add(name + "_count", below);
     }
 
     private static void WriteTables(MetricsText text, HandoffStatus status)

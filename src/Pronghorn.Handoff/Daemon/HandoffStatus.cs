@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Generic;
+using System.Collections.Immutable;
 using System.IO;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -44,6 +45,12 @@ public sealed record HandoffStatus
 
     /// <summary>How long peers' segments were held: number of moves up to so many microseconds.</summary>
     public required IReadOnlyDictionary<string, long> FreezeMicroseconds { get; init; }
+
+    /// <summary>Of a freeze, what this node did itself as the origin: holding, reading the socket out, redirecting.</summary>
+    public IReadOnlyDictionary<string, long> CaptureMicroseconds { get; init; } = ImmutableDictionary<string, long>.Empty;
+
+    /// <summary>Of a freeze, what this node did itself as the target: making the socket.</summary>
+    public IReadOnlyDictionary<string, long> RestoreMicroseconds { get; init; } = ImmutableDictionary<string, long>.Empty;
 
     /// <summary>Bytes that wait now.</summary>
     public required long HeldBytes { get; init; }

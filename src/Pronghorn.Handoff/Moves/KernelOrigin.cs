@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Collections.Immutable;
+using System.Diagnostics;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
@@ -15,20 +18,38 @@ namespace Pronghorn.Handoff.Moves;
 /// <param name="lifetimes">Knows whether the connection came from another node; null for nobody.</param>
 public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare request, Lifetimes? lifetimes = null) : IOriginSide
 {
+    private ImmutableArray<SavedOption> _options = [];
+    private TimeSpan _spent;
+
     /// <inheritdoc/>
     public TcpEnd Local => local;
 
     /// <inheritdoc/>
-    public Refusal Hold() => node.Layer.Tables.Hold(local, request.Remote, request.Stay) switch
-    {
-        0 => Refusal.None,
-        -Errno.Exists => new Refusal(RefusalReason.Busy, "the connection is being moved already"),
-        -Errno.TooBig => new Refusal(RefusalReason.TableFull, "the table of connections given away is full"),
-        int result => Refusal.FromKernel("holding the peer's packets", result),
-    };
+    public void Inspect() => _options = SocketOptions.Save(fd);
 
     /// <inheritdoc/>
-    public Refusal TryTake(out ConnectionImage? image) => ConnectionCapture.TryTake(fd, out image);
+    public Refusal Hold()
+    {
+        long began = Stopwatch.GetTimestamp();
+        int result = node.Layer.Tables.Hold(local, request.Remote, request.Stay);
+        _spent += Stopwatch.GetElapsedTime(began);
+        return result switch
+        {
+            0 => Refusal.None,
+            -Errno.Exists => new Refusal(RefusalReason.Busy, "the connection is being moved already"),
+            -Errno.TooBig => new Refusal(RefusalReason.TableFull, "the table of connections given away is full"),
+            _ => Refusal.FromKernel("holding the peer's packets", result),
+        };
+    }
+
+    /// <inheritdoc/>
+    public Refusal TryTake(out ConnectionImage? image)
+    {
+        long began = Stopwatch.GetTimestamp();
+        Refusal refusal = ConnectionCapture.TryTake(fd, _options, out image);
+        _spent += Stopwatch.GetElapsedTime(began);
+        return refusal;
+    }
 
     /// <inheritdoc/>
     public void GiveBack()
@@ -42,8 +63,10 @@ public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare
     /// <inheritdoc/>
     public Refusal LetGo(TcpEnd target)
     {
+        long began = Stopwatch.GetTimestamp();
         int result = node.Layer.Tables.Redirect(local, request.Remote, target, node.InterfaceIndex, request.Stay);
         node.Held.Replay();
+        node.Durations.Captures.Add(_spent + Stopwatch.GetElapsedTime(began));
         return result == 0 ? Refusal.None : Refusal.FromKernel("redirecting the peer's packets", result);
     }
 

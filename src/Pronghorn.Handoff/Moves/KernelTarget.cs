@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using Pronghorn.Handoff.Image;
@@ -71,6 +72,18 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(image);
+        long began = Stopwatch.GetTimestamp();
+        Refusal refusal = Restore(request, image, out local);
+        if (refusal.IsNone)
+        {
+            node.Durations.Restores.Add(Stopwatch.GetElapsedTime(began));
+        }
+
+        return refusal;
+    }
+
+    private Refusal Restore(Prepare request, ConnectionImage image, out TcpEnd local)
+    {
         local = default;
         if (image.Consumed.Length + image.Tag.Length > taker.LargestContent)
         {

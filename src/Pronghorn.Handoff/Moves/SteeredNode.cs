@@ -17,6 +17,9 @@ public sealed record SteeredNode(SteeringLayer Layer, HeldPackets Held, int Inte
     /// <summary>The node's addresses, under which other nodes know it.</summary>
     public ImmutableArray<IpAddress> Addresses { get; init; } = [];
 
+    /// <summary>Where it is counted how long the node's own part of moves takes.</summary>
+    public MoveDurations Durations { get; init; } = new();
+
     /// <summary>Makes a socket of a family, in the node's network namespace.</summary>
     public Func<bool, int> OpenSocket { get; init; } = TcpSocket.Open;
 }

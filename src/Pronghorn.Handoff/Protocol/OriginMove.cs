@@ -47,6 +47,7 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
             return GiveUp(request.Move, refusal, default);
         }
 
+        side.Inspect();
         long began = Stopwatch.GetTimestamp();
         refusal = side.Hold();
         if (!refusal.IsNone)

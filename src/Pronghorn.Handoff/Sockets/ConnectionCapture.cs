@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Immutable;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
@@ -9,7 +10,7 @@ namespace Pronghorn.Handoff.Sockets;
 /// <summary>Reads a connection out of its socket. The socket stays in repair until it is let go of, one way or the other.</summary>
 /// <remarks>
 /// In repair a socket still takes segments from the wire, so the steering must hold the peer's segments before
-/// <see cref="TryTake"/>, and drop what the socket's own timers send.
+/// <see cref="TryTake(int, out ConnectionImage?)"/>, and drop what the socket's own timers send.
 /// </remarks>
 public static class ConnectionCapture
 {
@@ -36,11 +37,15 @@ public static class ConnectionCapture
             : Refusal.None;
     }
 
+    /// <summary>As the other, with the socket's options as they are.</summary>
+    public static Refusal TryTake(int fd, out ConnectionImage? image) => TryTake(fd, SocketOptions.Save(fd), out image);
+
     /// <summary>Puts the socket into repair and reads everything that TCP_REPAIR tells.</summary>
     /// <param name="fd">The socket.</param>
+    /// <param name="options">Its options, read before: some change in repair.</param>
     /// <param name="image">The image, without what the application adds; null when refused.</param>
     /// <returns>None, or why not: the socket is out of repair again then, and works on.</returns>
-    public static Refusal TryTake(int fd, out ConnectionImage? image)
+    public static Refusal TryTake(int fd, ImmutableArray<SavedOption> options, out ConnectionImage? image)
     {
         image = null;
         Refusal refusal = Examine(fd, out TcpInformation before, out TcpEnd local, out TcpEnd remote, out bool isIpv6);
@@ -49,8 +54,6 @@ public static class ConnectionCapture
             return refusal;
         }
 
-        // Read first: some values change in repair.
-        var options = SocketOptions.Save(fd);
         int entered = TcpRepair.Enter(fd);
         if (entered < 0)
         {

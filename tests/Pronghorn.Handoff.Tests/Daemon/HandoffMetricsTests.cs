@@ -10,6 +10,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Daemon;
+using Pronghorn.Handoff.Moves;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Web;
@@ -48,7 +49,7 @@ public sealed class HandoffMetricsTests
     [Fact]
     public void Page_HasWhatTheStatusHas()
     {
-        MetricsPage page = MetricsPage.Parse(HandoffMetrics.Write(s_status, new HandoffCounts()));
+        MetricsPage page = MetricsPage.Parse(HandoffMetrics.Write(s_status, new HandoffCounts(), new MoveDurations()));
         Assert.Equal(2, page["pronghorn_handoff_listeners"]);
         Assert.Equal(4, page["pronghorn_handoff_taken"]);
         Assert.Equal(5, page["pronghorn_handoff_undelivered_total"]);
@@ -70,27 +71,27 @@ public sealed class HandoffMetricsTests
     [Fact]
     public void Moves_AreInTheHistogram_ByTheirLimits()
     {
-        var counts = new HandoffCounts();
-        foreach (double microseconds in (double[])[1, 1.5, 2, 500, 512, 513, 10_000_000])
+        (HandoffCounts counts, MoveDurations durations) = (new HandoffCounts(), new MoveDurations());
+        foreach (double microseconds in (double[])[1, 8, 8.1, 500, 512, 513, 10_000_000])
         {
             counts.Add(new MoveOutcome(Refusal.None, TimeSpan.FromMicroseconds(microseconds), default, IsLive: true));
         }
 
         counts.Add(new MoveOutcome(Refusal.None, default, default, IsLive: false));
         counts.Add(new MoveOutcome(new Refusal(RefusalReason.TableFull, "x"), TimeSpan.Zero, default, IsLive: false));
-        MetricsPage page = MetricsPage.Parse(HandoffMetrics.Write(s_status, counts));
+        MetricsPage page = MetricsPage.Parse(HandoffMetrics.Write(s_status, counts, durations));
 
         Assert.Equal((8, 1), (page["pronghorn_handoff_given_total"], page["pronghorn_handoff_given_unconfirmed_total"]));
         Assert.Equal(1, page["pronghorn_handoff_refused_total{reason=\"TableFull\"}"]);
         Assert.Equal(0, page["pronghorn_handoff_refused_total{reason=\"NoWorker\"}"]);
         (double Limit, double Count)[] buckets = page.BucketsOf("pronghorn_handoff_freeze_seconds");
-        Assert.Equal(HandoffCounts.FreezeIntervals, buckets.Length);
-        Assert.Equal([(1e-6, 1), (2e-6, 3), (4e-6, 3)], buckets[..3]);
+        Assert.Equal(DurationHistogram.Limits.Length + 1, buckets.Length);
+        Assert.Equal([(8e-6, 2), (10e-6, 3), (12e-6, 3)], buckets[..3]);
         Assert.Equal(5, buckets.Single(static bucket => bucket.Limit == 512e-6).Count);
-        Assert.Equal(6, buckets.Single(static bucket => bucket.Limit == 1024e-6).Count);
+        Assert.Equal(6, buckets.Single(static bucket => bucket.Limit == 640e-6).Count);
         Assert.Equal((double.PositiveInfinity, 7), buckets[^1]);
         Assert.Equal(7, page["pronghorn_handoff_freeze_seconds_count"]);
-        Assert.Equal(10.0015295, page["pronghorn_handoff_freeze_seconds_sum"], 1e-7);
+        Assert.Equal(10.0015421, page["pronghorn_handoff_freeze_seconds_sum"], 1e-7);
     }
 
     [Fact]

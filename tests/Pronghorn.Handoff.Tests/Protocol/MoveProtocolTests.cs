@@ -290,6 +290,8 @@ public sealed class MoveProtocolTests
 
         public bool TargetHasRemains { get; private set; }
 
+        public void Inspect() => Assert.DoesNotContain("hold", Steps);
+
         public Refusal Hold() => Step("hold");
 
         public Refusal TryTake(out ConnectionImage? image)

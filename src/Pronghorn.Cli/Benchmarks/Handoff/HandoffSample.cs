@@ -7,6 +7,7 @@ using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Daemon;
+using Pronghorn.Handoff.Moves;
 using Pronghorn.Lab.Cdn.Load;
 using Pronghorn.Lab.Cdn.Network;
 
@@ -58,29 +59,8 @@ internal sealed record HandoffCounters
             (Given - before.Given) / gigabytes);
     }
 
-    private double? MedianFreeze(HandoffCounters before)
-    {
-        (double Limit, long Count)[] intervals =
-        [
-            .. from one in Freezes
-               let limit = double.TryParse(one.Key, CultureInfo.InvariantCulture, out double read) ? read : double.PositiveInfinity
-               let count = one.Value - before.Freezes.GetValueOrDefault(one.Key)
-               where count > 0
-               orderby limit
-               select (limit, count),
-        ];
-        long left = (intervals.Sum(static one => one.Count) + 1) / 2;
-        foreach ((double limit, long count) in intervals)
-        {
-            left -= count;
-            if (left <= 0)
-            {
-                return double.IsFinite(limit) ? limit : null;
-            }
-        }
-
-        return null;
-    }
+    private double? MedianFreeze(HandoffCounters before) => DurationHistogram.Quantile(
+        Freezes.ToDictionary(static one => one.Key, one => one.Value - before.Freezes.GetValueOrDefault(one.Key)), 0.5);
 
     /// <summary>Run time of the thread that takes over soft interrupts where there are many: no group has it.</summary>
     private static double SoftInterruptSeconds(int processor)
