@@ -93,7 +93,8 @@ public sealed class HandoffDaemon : IDisposable
             configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, EndInterruptedAsync);
         _status = new StatusServer(configuration.SocketDirectory, GetStatus);
         _metrics = configuration.Metrics is null ? null
-            : MetricsServer.StartAsync(configuration.Metrics, () => HandoffMetrics.Write(GetStatus(), _counts, _durations)).GetAwaiter().GetResult();
+            : MetricsServer.StartAsync(configuration.Metrics, () => HandoffMetrics.Write(GetStatus(), _counts, _durations))
+                .GetAwaiter().GetResult();
     }
 
     /// <summary>The folder of the BPF file system in which an instance keeps its tables and links.</summary>

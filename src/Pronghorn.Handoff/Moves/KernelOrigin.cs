@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
-using System.Collections.Immutable;
 using System.Diagnostics;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Protocol;
@@ -18,14 +17,14 @@ namespace Pronghorn.Handoff.Moves;
 /// <param name="lifetimes">Knows whether the connection came from another node; null for nobody.</param>
 public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare request, Lifetimes? lifetimes = null) : IOriginSide
 {
-    private ImmutableArray<SavedOption> _options = [];
+    private InspectedConnection? _inspected;
     private TimeSpan _spent;
 
     /// <inheritdoc/>
     public TcpEnd Local => local;
 
     /// <inheritdoc/>
-    public void Inspect() => _options = SocketOptions.Save(fd);
+    public Refusal Inspect() => ConnectionCapture.TryInspect(fd, out _inspected);
 
     /// <inheritdoc/>
     public Refusal Hold()
@@ -46,7 +45,8 @@ public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare
     public Refusal TryTake(out ConnectionImage? image)
     {
         long began = Stopwatch.GetTimestamp();
-        Refusal refusal = ConnectionCapture.TryTake(fd, _options, out image);
+        Refusal refusal = _inspected is null
+            ? ConnectionCapture.TryTake(fd, out image) : ConnectionCapture.TryTake(fd, _inspected, out image);
         _spent += Stopwatch.GetElapsedTime(began);
         return refusal;
     }

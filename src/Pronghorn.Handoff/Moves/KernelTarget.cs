@@ -3,6 +3,7 @@ using System;
 using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Threading;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
@@ -53,6 +54,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     private const int LastSpare = 65_000;
     private const int Tries = 32;
 
+    private PreparedSocket? _prepared;
     private int _fd = -1;
     private TcpEnd _local;
     private ConnectionImage? _image;
@@ -63,7 +65,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     {
         ArgumentNullException.ThrowIfNull(request);
         return taker.Serves(request.Listener, request.Worker)
-            ? Refusal.None
+            ? ConnectionRestore.TryPrepare(node.OpenSocket(request.IsIpv6), out _prepared)
             : new Refusal(RefusalReason.NoWorker, $"no worker {request.Worker} takes connections for {request.Listener}");
     }
 
@@ -198,6 +200,11 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     /// <summary>Closes a socket that was restored and nobody took; without a packet.</summary>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _prepared, null) is { } unused)
+        {
+            _ = Libc.Close(unused.Descriptor);
+        }
+
         if (_fd >= 0)
         {
             ConnectionCapture.Discard(_fd);
@@ -244,20 +251,16 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
 
     private Refusal TryMake(ConnectionImage image, TcpEnd local)
     {
-        int fd = node.OpenSocket(image.IsIpv6);
-        if (fd < 0)
-        {
-            return Refusal.FromKernel("making a socket", fd);
-        }
-
-        Refusal refusal = ConnectionRestore.TryFill(fd, image, local);
+        PreparedSocket? socket = Interlocked.Exchange(ref _prepared, null);
+        Refusal refusal = socket is not null ? Refusal.None : ConnectionRestore.TryPrepare(node.OpenSocket(image.IsIpv6), out socket);
+        refusal = socket is null ? refusal : ConnectionRestore.TryFill(socket, image, local);
         if (refusal.IsNone)
         {
-            _fd = fd;
+            _fd = socket!.Descriptor;
         }
-        else
+        else if (socket is not null)
         {
-            _ = Libc.Close(fd);
+            _ = Libc.Close(socket.Descriptor);
         }
 
         return refusal;

@@ -77,7 +77,7 @@ internal sealed class PeerSocketStream(Socket socket) : Stream
     /// <inheritdoc/>
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
-    /// <summary>As <see cref="Read(Span{byte})"/>: waits in the calling thread. Disposing of the stream ends it, a token does not.</summary>
+    /// <summary>As <see cref="Read(Span{byte})"/>: waits in the calling thread. Disposing of the stream ends it, no token.</summary>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
         new(Read(buffer.Span));
 
@@ -130,6 +130,9 @@ internal sealed class PeerSocketStream(Socket socket) : Stream
     {
         // Nothing is kept here.
     }
+
+    /// <summary>As <see cref="Flush"/>: the base class would have a thread of the pool call it.</summary>
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <inheritdoc/>
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();

@@ -8,8 +8,8 @@ namespace Pronghorn.Handoff.Protocol;
 /// <summary>What the origin of a move does to its connection; the kernel's side of it.</summary>
 public interface IOriginSide
 {
-    /// <summary>Reads what does not change, so that nothing waits for it.</summary>
-    void Inspect();
+    /// <summary>Whether the connection can go, and what of it does not change: nothing is held for that.</summary>
+    Refusal Inspect();
 
     /// <summary>The peer's segments wait from now on, and nothing of this node's leaves.</summary>
     Refusal Hold();

@@ -47,9 +47,9 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
             return GiveUp(request.Move, refusal, default);
         }
 
-        side.Inspect();
+        refusal = side.Inspect();
         long began = Stopwatch.GetTimestamp();
-        refusal = side.Hold();
+        refusal = refusal.IsNone ? side.Hold() : refusal;
         if (!refusal.IsNone)
         {
             return GiveUp(request.Move, refusal, default);

@@ -7,6 +7,15 @@ using Pronghorn.Linux.Tcp;
 
 namespace Pronghorn.Handoff.Sockets;
 
+/// <summary>What of a connection does not change while its application waits for its move.</summary>
+/// <param name="State">Its state, which may be another by the time that it is read out.</param>
+/// <param name="Local">The end that it has here.</param>
+/// <param name="Remote">The peer.</param>
+/// <param name="IsIpv6">Whether its socket is one of IPv6.</param>
+/// <param name="Options">Its options: some read differently in repair.</param>
+public sealed record InspectedConnection(
+    KernelTcpState State, TcpEnd Local, TcpEnd Remote, bool IsIpv6, ImmutableArray<SavedOption> Options);
+
 /// <summary>Reads a connection out of its socket. The socket stays in repair until it is let go of, one way or the other.</summary>
 /// <remarks>
 /// In repair a socket still takes segments from the wire, so the steering must hold the peer's segments before
@@ -37,37 +46,47 @@ public static class ConnectionCapture
             : Refusal.None;
     }
 
-    /// <summary>As the other, with the socket's options as they are.</summary>
-    public static Refusal TryTake(int fd, out ConnectionImage? image) => TryTake(fd, SocketOptions.Save(fd), out image);
-
     /// <summary>Puts the socket into repair and reads everything that TCP_REPAIR tells.</summary>
     /// <param name="fd">The socket.</param>
-    /// <param name="options">Its options, read before: some change in repair.</param>
     /// <param name="image">The image, without what the application adds; null when refused.</param>
     /// <returns>None, or why not: the socket is out of repair again then, and works on.</returns>
-    public static Refusal TryTake(int fd, ImmutableArray<SavedOption> options, out ConnectionImage? image)
+    public static Refusal TryTake(int fd, out ConnectionImage? image)
     {
         image = null;
-        Refusal refusal = Examine(fd, out TcpInformation before, out TcpEnd local, out TcpEnd remote, out bool isIpv6);
-        if (!refusal.IsNone)
-        {
-            return refusal;
-        }
+        Refusal refusal = TryInspect(fd, out InspectedConnection? inspected);
+        return inspected is null ? refusal : TryTake(fd, inspected, out image);
+    }
 
+    /// <summary>Whether a connection could be moved now, and what of it does not change until it is.</summary>
+    public static Refusal TryInspect(int fd, out InspectedConnection? inspected)
+    {
+        Refusal refusal = Examine(fd, out TcpInformation information, out TcpEnd local, out TcpEnd remote, out bool isIpv6);
+        inspected = refusal.IsNone ? new InspectedConnection(information.State, local, remote, isIpv6, SocketOptions.Save(fd)) : null;
+        return refusal;
+    }
+
+    /// <summary>As the other, after what could be read before.</summary>
+    public static Refusal TryTake(int fd, InspectedConnection inspected, out ConnectionImage? image)
+    {
+        ArgumentNullException.ThrowIfNull(inspected);
+        image = null;
         int entered = TcpRepair.Enter(fd);
         if (entered < 0)
         {
             return Refusal.FromKernel("entering repair", entered);
         }
 
-        refusal = Read(fd, before, out image);
+        Refusal refusal = Read(fd, inspected.State, out image);
         if (!refusal.IsNone || image is null)
         {
             TcpRepair.Leave(fd);
             return refusal;
         }
 
-        image = image with { IsIpv6 = isIpv6, Local = local, Remote = remote, Options = options };
+        image = image with
+        {
+            IsIpv6 = inspected.IsIpv6, Local = inspected.Local, Remote = inspected.Remote, Options = inspected.Options,
+        };
         return Refusal.None;
     }
 
@@ -91,7 +110,7 @@ public static class ConnectionCapture
         return result;
     }
 
-    private static Refusal Read(int fd, in TcpInformation before, out ConnectionImage? image)
+    private static Refusal Read(int fd, KernelTcpState before, out ConnectionImage? image)
     {
         image = null;
 
@@ -99,7 +118,7 @@ public static class ConnectionCapture
         int result = TcpInformation.Query(fd, out TcpInformation now);
         if (result < 0 || now.State is not (KernelTcpState.Established or KernelTcpState.CloseWait or KernelTcpState.FinWait1))
         {
-            return new Refusal(RefusalReason.State, $"the connection went from {before.State} to {now.State}");
+            return new Refusal(RefusalReason.State, $"the connection went from {before} to {now.State}");
         }
 
         uint timestamp = 0;

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Immutable;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 
 namespace Pronghorn.Handoff.Sockets;
+
+/// <summary>A new socket in repair, with no connection yet.</summary>
+/// <param name="Descriptor">The socket.</param>
+/// <param name="Options">Its options as the kernel made them.</param>
+public sealed record PreparedSocket(int Descriptor, ImmutableArray<SavedOption> Options);
 
 /// <summary>
 /// Makes a socket out of an image: first in repair, silent, so that the move can still be given up; then live. The order of steps
@@ -29,15 +35,14 @@ public static class ConnectionRestore
     public static Refusal TryMake(ConnectionImage image, TcpEnd local, out int fd)
     {
         ArgumentNullException.ThrowIfNull(image);
-        fd = TcpSocket.Open(image.IsIpv6);
-        if (fd < 0)
+        Refusal refusal = TryPrepare(TcpSocket.Open(image.IsIpv6), out PreparedSocket? prepared);
+        fd = prepared?.Descriptor ?? -1;
+        if (prepared is null)
         {
-            int result = fd;
-            fd = -1;
-            return Refusal.FromKernel("making a socket", result);
+            return refusal;
         }
 
-        Refusal refusal = TryFill(fd, image, local);
+        refusal = TryFill(prepared, image, local);
         if (!refusal.IsNone)
         {
             _ = Libc.Close(fd);
@@ -47,14 +52,27 @@ public static class ConnectionRestore
         return refusal;
     }
 
-    /// <summary>Fills a new socket of the image's family; it is in repair afterwards. Closing it makes no packet.</summary>
-    /// <param name="fd">The socket, the caller's to close.</param>
-    /// <param name="image">The image.</param>
-    /// <param name="local">The end that it has here.</param>
-    public static Refusal TryFill(int fd, ConnectionImage image, TcpEnd local)
+    /// <summary>Does to a new socket what can be done before the connection is known: that nothing waits for it later.</summary>
+    /// <param name="fd">The socket, or a negative error number; closed when refused.</param>
+    /// <param name="prepared">The socket, in repair; the caller's to close.</param>
+    public static Refusal TryPrepare(int fd, out PreparedSocket? prepared)
     {
-        ArgumentNullException.ThrowIfNull(image);
-        return Fill(fd, image, local);
+        prepared = null;
+        if (fd < 0)
+        {
+            return Refusal.FromKernel("making a socket", fd);
+        }
+
+        var options = SocketOptions.Save(fd);
+        int entered = TcpRepair.Enter(fd);
+        if (entered < 0)
+        {
+            _ = Libc.Close(fd);
+            return Refusal.FromKernel("entering repair", entered);
+        }
+
+        prepared = new PreparedSocket(fd, options);
+        return Refusal.None;
     }
 
     /// <summary>Ends repair: the connection is this node's from now on.</summary>
@@ -87,18 +105,24 @@ public static class ConnectionRestore
             : Refusal.None;
     }
 
-    private static Refusal Fill(int fd, ConnectionImage image, TcpEnd local)
+    /// <summary>Fills a socket of the image's family. Closing it afterwards makes no packet.</summary>
+    /// <param name="prepared">The socket, the caller's to close.</param>
+    /// <param name="image">The image.</param>
+    /// <param name="local">The end that it has here.</param>
+    public static Refusal TryFill(PreparedSocket prepared, ConnectionImage image, TcpEnd local)
     {
-        int entered = TcpRepair.Enter(fd);
-        if (entered < 0)
-        {
-            return Refusal.FromKernel("entering repair", entered);
-        }
+        ArgumentNullException.ThrowIfNull(prepared);
+        ArgumentNullException.ThrowIfNull(image);
+        int fd = prepared.Descriptor;
 
         // The peer's FIN has no byte in the queue: it is given to the socket as a segment, later.
         uint fin = image.State == KernelTcpState.CloseWait ? 1u : 0u;
         uint received = image.RcvNxt - fin;
-        SocketOptions.MakeRoom(fd, image.SendQueue.Length + SmallestPart, image.ReceiveQueue.Length + SmallestPart);
+        if (image.SendQueue.Length + image.ReceiveQueue.Length > 0)
+        {
+            SocketOptions.MakeRoom(fd, image.SendQueue.Length + SmallestPart, image.ReceiveQueue.Length + SmallestPart);
+        }
+
         int result;
         if ((result = TcpSocket.Bind(fd, local, image.IsIpv6)) < 0)
         {
@@ -121,7 +145,7 @@ public static class ConnectionRestore
             return Refusal.FromKernel("setting negotiated options", result);
         }
 
-        SocketOptions.Restore(fd, image.Options);
+        SocketOptions.Restore(fd, image.Options, prepared.Options);
         long filled;
         if ((filled = FillQueue(fd, RepairSide.Receive, image.ReceiveQueue.Span)) < 0
             || (filled = FillQueue(fd, RepairSide.Send, image.SendQueue.Span[..^image.Unsent])) < 0)
@@ -180,6 +204,11 @@ public static class ConnectionRestore
     // A large write into a queue can find no memory where smaller ones do.
     private static long FillQueue(int fd, RepairSide side, ReadOnlySpan<byte> content)
     {
+        if (content.IsEmpty)
+        {
+            return 0;
+        }
+
         int result = TcpRepair.Select(fd, side);
         if (result < 0)
         {

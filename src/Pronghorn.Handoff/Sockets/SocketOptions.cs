@@ -76,12 +76,20 @@ public static class SocketOptions
     /// <summary>
     /// Sets saved options on a socket. One that this kernel does not know, or that it lacks (a congestion control), is left out.
     /// </summary>
+    /// <param name="fd">The socket.</param>
+    /// <param name="saved">The options.</param>
+    /// <param name="have">Those that it has already: they are not set again.</param>
     /// <returns>Names of those left out.</returns>
-    public static ImmutableArray<string> Restore(int fd, ImmutableArray<SavedOption> saved)
+    public static ImmutableArray<string> Restore(int fd, ImmutableArray<SavedOption> saved, ImmutableArray<SavedOption> have)
     {
         ImmutableArray<string>.Builder missed = ImmutableArray.CreateBuilder<string>();
         foreach (SavedOption item in saved)
         {
+            if (Has(have, item))
+            {
+                continue;
+            }
+
             SocketOption? option = Find(item.Id);
             int result = option is null ? -Errno.NoProtocolOption : Set(fd, option, item.Value.Span);
             if (result < 0)
@@ -128,6 +136,19 @@ public static class SocketOptions
             default:
                 return Libc.SetSocketOption(fd, option.Level, option.Name, value);
         }
+    }
+
+    private static bool Has(ImmutableArray<SavedOption> options, SavedOption wanted)
+    {
+        foreach (SavedOption option in options)
+        {
+            if (option.Id == wanted.Id)
+            {
+                return option.Value.Span.SequenceEqual(wanted.Value.Span);
+            }
+        }
+
+        return false;
     }
 
     private static SocketOption? Find(byte id)

@@ -323,7 +323,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     {
         try
         {
-            await Task.Yield();
+            // Up to the first message to the other node in this thread: waking another costs more than that.
             session.TryAnswer(message, await _handoff(message, fd));
         }
         finally
