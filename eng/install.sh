@@ -16,7 +16,7 @@ demo_needs=(
     iptables:iptables nft:nftables
 )
 test_needs=(
-    memcached:memcached curl:curl wrk:wrk nginx:nginx-light python3:python3 tcpdump:tcpdump nm:binutils bpftool:bpftool
+    memcached:memcached curl:curl wrk:wrk ffmpeg:ffmpeg nginx:nginx-light python3:python3 tcpdump:tcpdump nm:binutils bpftool:bpftool
     /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
 )
 

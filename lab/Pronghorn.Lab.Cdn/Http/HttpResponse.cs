@@ -14,8 +14,8 @@ public static class HttpResponse
         $"HTTP/1.1 {status}\r\nServer: pronghorn-las\r\nContent-Length: {length}\r\n{Connection(keepsAlive)}{more}\r\n"));
 
     /// <summary>A head with a body in chunks.</summary>
-    public static byte[] ChunkedHead(bool keepsAlive, string node) => Encoding.ASCII.GetBytes(
-        "HTTP/1.1 200 OK\r\nServer: pronghorn-las\r\nContent-Type: video/x-flv\r\nTransfer-Encoding: chunked\r\n"
+    public static byte[] ChunkedHead(bool keepsAlive, string node, string type) => Encoding.ASCII.GetBytes(
+        $"HTTP/1.1 200 OK\r\nServer: pronghorn-las\r\nContent-Type: {type}\r\nTransfer-Encoding: chunked\r\n"
         + $"X-Cdn-Node: {node}\r\n{Connection(keepsAlive)}\r\n");
 
     /// <summary>A whole response with a line of text.</summary>

@@ -334,10 +334,14 @@ public sealed class CdnLab : IAsyncDisposable
             foreach (LasWay way in _options.Ways)
             {
                 string name = way.ToString().ToLowerInvariant();
-                Start(
-                    edge, "las-" + name, "lab", "cdn", "las", "--node", edge.Name, "--listen", $"{edge.Address}:{PortOf(way)}",
+                IReadOnlyList<string> media = _options.Media is null ? [] : ["--media", _options.Media];
+                Start(edge, "las-" + name, [
+                    "lab", "cdn", "las", "--node", edge.Name, "--listen", $"{edge.Address}:{PortOf(way)}",
                     "--way", name, "--workers", Text(_options.Workers), "--lds", $"127.0.0.1:{LdsPort}",
-                    "--origin", $"http://10.2.0.3:{OriginPort}", "--socket-directory", edge.SocketDirectory);
+                    "--origin", $"http://10.2.0.3:{OriginPort}", "--socket-directory", edge.SocketDirectory,
+                    "--roam", _options.Roam.TotalSeconds.ToString(CultureInfo.InvariantCulture),
+                    .. media,
+                ]);
             }
         }
     }

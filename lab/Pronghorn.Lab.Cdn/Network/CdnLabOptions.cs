@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
 using System.Collections.Generic;
 using Pronghorn.Lab.Cdn.Servers;
 
@@ -18,6 +19,12 @@ public sealed record CdnLabOptions
 
     /// <summary>Ways of which there are servers on each edge, each at a port of its own.</summary>
     public IReadOnlyList<LasWay> Ways { get; init; } = [LasWay.Relay, LasWay.Splice, LasWay.Handoff];
+
+    /// <summary>Folder of the files of /media, which every edge has; null for none.</summary>
+    public string? Media { get; init; }
+
+    /// <summary>How long a stream stays at an edge before its connection moves on, where handoff is the way; zero: to its end.</summary>
+    public TimeSpan Roam { get; init; }
 
     /// <summary>A name under which it outlives this process, until <see cref="CdnLab.Remove"/>; null for one that does not.</summary>
     public string? Name { get; init; }

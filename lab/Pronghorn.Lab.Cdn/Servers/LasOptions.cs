@@ -38,6 +38,15 @@ public sealed record LasOptions
     /// <summary>Where contents come from; null: they are generated here.</summary>
     public Uri? Origin { get; init; }
 
+    /// <summary>Folder of the files of /media, the same on every node; null: there are none.</summary>
+    public string? Media { get; init; }
+
+    /// <summary>
+    /// How long a stream stays here before its connection is given to the next node of pop_struct.conf, in the middle of the answer;
+    /// zero: to its end.
+    /// </summary>
+    public TimeSpan Roam { get; init; }
+
     /// <summary>The handoff daemon's folder of Unix sockets.</summary>
     public string? SocketDirectory { get; init; }
 }

@@ -19,10 +19,12 @@ internal sealed class LasSession
 {
     private const int BufferLength = 2 * HttpRequest.MaximumLength;
     private const int MoreComes = 0x8000; // MSG_MORE
-    private const int StreamPeriodMilliseconds = 40;
 
     private readonly LasWorker _worker;
     private readonly LoopDescriptor _client;
+    private readonly bool _isTaken;
+    private readonly ReadOnlyMemory<byte> _tag;
+    private bool _hasAsked;
     private byte[] _buffer;
     private int _start;
     private int _filled;
@@ -30,9 +32,13 @@ internal sealed class LasSession
     /// <summary>Begins one.</summary>
     /// <param name="worker">Whose.</param>
     /// <param name="client">The connection; this closes it.</param>
-    /// <param name="consumed">What another node read of it already.</param>
-    internal LasSession(LasWorker worker, LoopDescriptor client, ReadOnlyMemory<byte> consumed)
+    /// <param name="consumed">What another node read of it already, a request at least; empty when it was accepted here.</param>
+    /// <param name="tag">A <see cref="StreamPlace"/> when it is in the middle of the first request's answer; otherwise empty.</param>
+    internal LasSession(
+        LasWorker worker, LoopDescriptor client, ReadOnlyMemory<byte> consumed = default, ReadOnlyMemory<byte> tag = default)
     {
+        _isTaken = !consumed.IsEmpty;
+        _tag = tag;
         _worker = worker;
         _client = client;
         _buffer = new byte[Math.Max(BufferLength, consumed.Length)];
@@ -112,7 +118,7 @@ internal sealed class LasSession
         if (ContentPath.Read(request.Path) is not { } path)
         {
             _start += length;
-            string text = "there are /file/NAME/BYTES, /live/NAME[/MBIT[/SECONDS]] and /status";
+            string text = "there are /file/NAME/BYTES, /live/NAME[/MBIT[/SECONDS]], /media/NAME[/KBIT] and /status";
             await _client.SendAsync(HttpResponse.Whole("404 Not Found", text, request.KeepsAlive, isHead: isHead));
             return request.KeepsAlive;
         }
@@ -122,13 +128,27 @@ internal sealed class LasSession
 
     private async ValueTask<bool> AnswerAsync(HttpRequest request, ContentPath path, int length)
     {
+        bool isFirst = !_hasAsked;
+        _hasAsked = true;
+        if (isFirst && !_tag.IsEmpty)
+        {
+            // Its answer has begun elsewhere and goes on here, whoever has the content.
+            return await GoOnAsync(request, path, length);
+        }
+
+        if (isFirst && !_isTaken && !request.IsRelayed)
+        {
+            _worker.Counts.AddClient();
+        }
+
         string problem;
         try
         {
             TcpEnd? owner = request.IsRelayed ? null : await _worker.FindOwnerAsync(path.Name);
             if (owner is { } other)
             {
-                if (_worker.Options.Way == LasWay.Handoff && await TryHandOffAsync(other))
+                // The request is read again by the other node, and whatever follows it.
+                if (_worker.Options.Way == LasWay.Handoff && await _worker.TryHandOffAsync(_client, other, Unconsumed))
                 {
                     return false;
                 }
@@ -138,11 +158,7 @@ internal sealed class LasSession
                 return await _worker.Relay.PassAsync(request, other, _client, _worker.Options.Way == LasWay.Splice);
             }
 
-            _start += length;
-            SafeFileHandle? file = path.IsLive ? null : await _worker.Cache.GetAsync(path);
-            _worker.Counts.AddLocal();
-            await (file is null ? SendStreamAsync(request, path) : SendFileAsync(request, path, file));
-            return request.KeepsAlive;
+            return await AnswerHereAsync(request, path, length);
         }
         catch (UpstreamException failure)
         {
@@ -154,18 +170,63 @@ internal sealed class LasSession
         return false;
     }
 
-    /// <summary>The request is read again by the other node, and whatever follows it.</summary>
-    private async ValueTask<bool> TryHandOffAsync(TcpEnd owner)
+    /// <summary>Whether another request may follow here.</summary>
+    /// <exception cref="UpstreamException">The origin does not give it; nothing was sent.</exception>
+    private async ValueTask<bool> AnswerHereAsync(HttpRequest request, ContentPath path, int length)
     {
-        string? reason = await _worker.TryHandOffAsync(_client, owner, Unconsumed);
-        if (reason is null)
+        using SafeFileHandle? media = path.IsMedia ? MediaFolder.TryOpen(_worker.Options.Media, path.Name) : null;
+        if (path.IsMedia && media is null)
         {
-            _worker.Counts.AddGiven();
-            return true;
+            _start += length;
+            bool isHead = request.Method == "HEAD";
+            await _client.SendAsync(HttpResponse.Whole("404 Not Found", "there is no such file", request.KeepsAlive, isHead: isHead));
+            return request.KeepsAlive;
         }
 
-        _worker.Counts.AddStayed(reason);
-        return false;
+        path = media is null ? path : path with { Size = RandomAccess.GetLength(media) };
+        if (!path.IsLive)
+        {
+            _start += length;
+            SafeFileHandle file = media ?? await _worker.Cache.GetAsync(path);
+            _worker.Counts.AddLocal();
+            await SendFileAsync(request, path, file);
+            return request.KeepsAlive;
+        }
+
+        _worker.Counts.AddLocal();
+        string type = path.IsMedia ? MediaFolder.TypeOf(path.Name) : "video/x-flv";
+        await _client.SendAsync(HttpResponse.ChunkedHead(request.KeepsAlive, _worker.Options.Node, type));
+        if (request.Method == "HEAD")
+        {
+            _start += length;
+            return request.KeepsAlive;
+        }
+
+        return await SendStreamAsync(request, path, media, default, length);
+    }
+
+    /// <summary>The rest of a stream that has come. Nothing but its bytes may be sent: what fails ends the connection.</summary>
+    private async ValueTask<bool> GoOnAsync(HttpRequest request, ContentPath path, int length)
+    {
+        using SafeFileHandle? media = path.IsMedia ? MediaFolder.TryOpen(_worker.Options.Media, path.Name) : null;
+        if (!path.IsLive || (path.IsMedia && media is null) || !StreamPlace.TryRead(_tag.Span, out StreamPlace place))
+        {
+            throw new IOException("a stream has come that is not here");
+        }
+
+        path = media is null ? path : path with { Size = RandomAccess.GetLength(media) };
+        return await SendStreamAsync(request, path, media, place, length);
+    }
+
+    private async ValueTask<bool> SendStreamAsync(
+        HttpRequest request, ContentPath path, SafeFileHandle? media, StreamPlace place, int length)
+    {
+        // The request stays in front until its answer is whole: the next node reads it again.
+        var stream = new LasStream(_worker, _client, path, media);
+        bool mayRoam = _worker.Options.Way == LasWay.Handoff && !request.IsRelayed;
+        bool isHere = await stream.SendAsync(place, mayRoam ? _worker.Options.Roam : TimeSpan.Zero, Unconsumed);
+        _start += length;
+        return isHere && request.KeepsAlive;
     }
 
     private async ValueTask SendFileAsync(HttpRequest request, ContentPath path, SafeFileHandle file)
@@ -193,36 +254,5 @@ internal sealed class LasSession
         {
             await _client.SendFileAsync(file, range.Offset, range.Length);
         }
-    }
-
-    /// <summary>Chunks of a period each, not earlier than they would be made.</summary>
-    private async ValueTask SendStreamAsync(HttpRequest request, ContentPath path)
-    {
-        await _client.SendAsync(HttpResponse.ChunkedHead(request.KeepsAlive, _worker.Options.Node));
-        if (request.Method == "HEAD")
-        {
-            return;
-        }
-
-        int size = path.Megabits * 1_000_000 / 8 * StreamPeriodMilliseconds / 1000;
-        byte[] prefix = Encoding.ASCII.GetBytes(size.ToString("x", CultureInfo.InvariantCulture) + "\r\n");
-        byte[] chunk = new byte[prefix.Length + size + 2];
-        prefix.CopyTo(chunk, 0);
-        "\r\n"u8.CopyTo(chunk.AsSpan(chunk.Length - 2));
-        long began = Environment.TickCount64;
-        long count = path.Seconds * 1000L / StreamPeriodMilliseconds;
-        for (long i = 0; i < count; i++)
-        {
-            long early = began + (i * StreamPeriodMilliseconds) - Environment.TickCount64;
-            if (early > 0)
-            {
-                await Task.Delay((int)early);
-            }
-
-            GeneratedContent.Fill(path.Name, i * size, chunk.AsSpan(prefix.Length, size));
-            await _client.SendAsync(chunk);
-        }
-
-        await _client.SendAsync("0\r\n\r\n"u8.ToArray());
     }
 }

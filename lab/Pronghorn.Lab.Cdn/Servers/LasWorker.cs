@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Client;
+using Pronghorn.Handoff.Workers;
 using Pronghorn.Lab.Cdn.Content;
 using Pronghorn.Lab.Cdn.Events;
 using Pronghorn.Lab.Cdn.Topology;
@@ -74,7 +75,13 @@ internal sealed class LasWorker : IDisposable
 
     /// <summary>Where a content is: null when it is here.</summary>
     /// <exception cref="UpstreamException">The LDS does not answer.</exception>
-    internal async ValueTask<TcpEnd?> FindOwnerAsync(string name)
+    internal ValueTask<TcpEnd?> FindOwnerAsync(string name) => FindAsync(static (lds, asked) => lds.FindAsync(asked), name);
+
+    /// <summary>The node after this one, which a stream goes on to; null when there is no other.</summary>
+    /// <exception cref="UpstreamException">The LDS does not answer.</exception>
+    internal ValueTask<TcpEnd?> FindNextAsync() => FindAsync(static (lds, node) => lds.FindAfterAsync(node), Options.Node);
+
+    private async ValueTask<TcpEnd?> FindAsync(Func<LdsClient, string, Task<PopNode>> question, string name)
     {
         if (_lds is null)
         {
@@ -84,7 +91,7 @@ internal sealed class LasWorker : IDisposable
         PopNode node;
         try
         {
-            node = await _lds.FindAsync(name);
+            node = await question(_lds, name);
         }
         catch (IOException failure)
         {
@@ -95,18 +102,37 @@ internal sealed class LasWorker : IDisposable
             : node.End.Port != 0 ? node.End : node.End with { Port = Options.Listen.Port };
     }
 
-    /// <summary>Gives a connection to another node; null when it is there, else why not.</summary>
-    internal async ValueTask<string?> TryHandOffAsync(LoopDescriptor connection, TcpEnd owner, ReadOnlyMemory<byte> consumed)
+    /// <summary>Gives a connection to another node, with what was read of it and a tag. Whether it is there.</summary>
+    internal async ValueTask<bool> TryHandOffAsync(
+        LoopDescriptor connection, TcpEnd owner, ReadOnlyMemory<byte> consumed, ReadOnlyMemory<byte> tag = default)
+    {
+        if (await HandOffAsync(connection, owner, consumed, tag) is { } reason)
+        {
+            Counts.AddStayed(reason);
+            return false;
+        }
+
+        Counts.AddGiven();
+        return true;
+    }
+
+    private async ValueTask<string?> HandOffAsync(
+        LoopDescriptor connection, TcpEnd owner, ReadOnlyMemory<byte> consumed, ReadOnlyMemory<byte> tag)
     {
         if (_handoff is not { } handoff)
         {
             return "no handoff daemon";
         }
 
+        if (consumed.Length + tag.Length > WorkerMessage.MaximumContent)
+        {
+            return "too much was read that is not answered";
+        }
+
         try
         {
             uint worker = _nextWorker++ % (uint)Options.Workers;
-            HandoffResult result = await handoff.HandOffAsync(connection.Handle, owner, worker, consumed);
+            HandoffResult result = await handoff.HandOffAsync(connection.Handle, owner, worker, consumed, tag);
             return result.IsDone ? null : result.Text;
         }
         catch (Exception failure) when (failure is IOException or ObjectDisposedException)
@@ -122,7 +148,7 @@ internal sealed class LasWorker : IDisposable
         using var listener = new LoopDescriptor(_loop, own);
         while (true)
         {
-            Begin(await listener.AcceptAsync(), default);
+            Begin(new LasSession(this, await listener.AcceptAsync()));
         }
     }
 
@@ -176,11 +202,10 @@ internal sealed class LasWorker : IDisposable
 
                 // The session closes its own copy.
                 int own = Libc.Duplicate((int)connection.Socket.DangerousGetHandle());
-                ReadOnlyMemory<byte> consumed = connection.Consumed;
                 connection.Dispose();
                 if (own >= 0)
                 {
-                    Begin(new LoopDescriptor(_loop, own), consumed);
+                    Begin(new LasSession(this, new LoopDescriptor(_loop, own), connection.Consumed, connection.Tag));
                 }
             }
         }
@@ -191,9 +216,8 @@ internal sealed class LasWorker : IDisposable
         }
     }
 
-    private void Begin(LoopDescriptor connection, ReadOnlyMemory<byte> consumed)
+    private void Begin(LasSession session)
     {
-        var session = new LasSession(this, connection, consumed);
         _sessions.Add(session);
         _ = RunAsync(session);
     }

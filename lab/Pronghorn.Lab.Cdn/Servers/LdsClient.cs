@@ -30,12 +30,18 @@ internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
 
     /// <summary>The node that has a content.</summary>
     /// <exception cref="IOException">The LDS does not answer.</exception>
-    internal async Task<PopNode> FindAsync(string name)
+    internal Task<PopNode> FindAsync(string name) => AskAsync(name);
+
+    /// <summary>The node after another in pop_struct.conf.</summary>
+    /// <exception cref="IOException">The LDS does not answer.</exception>
+    internal Task<PopNode> FindAfterAsync(string node) => AskAsync(LdsServer.AfterWord + node);
+
+    private async Task<PopNode> AskAsync(string question)
     {
         LoopDescriptor connection = await ConnectedAsync();
         var answered = new TaskCompletionSource<PopNode>();
         _asked.Enqueue(answered);
-        await connection.SendAsync(Encoding.ASCII.GetBytes(name + "\n"));
+        await connection.SendAsync(Encoding.ASCII.GetBytes(question + "\n"));
         return await answered.Task;
     }
 

@@ -14,10 +14,14 @@ namespace Pronghorn.Lab.Cdn.Servers;
 
 /// <summary>
 /// The local dispatch server: says which node has a content. Over TCP, a line with the content's name is answered by a line with the
-/// node's name, address and port (0: the asker's own). It follows pop_struct.conf; a file that is wrong changes nothing and is told.
+/// node's name, address and port (0: the asker's own); a line of "after" and a node's name, by the node after that one. It follows
+/// pop_struct.conf; a file that is wrong changes nothing and is told.
 /// </summary>
 public sealed class LdsServer : IDisposable
 {
+    /// <summary>What a question for the node after another begins with. A content's name has no blank.</summary>
+    internal const string AfterWord = "after ";
+
     private readonly string _path;
     private readonly Action<string> _say;
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -106,7 +110,9 @@ public sealed class LdsServer : IDisposable
             using var reader = new StreamReader(stream);
             while (await reader.ReadLineAsync(cancellation).ConfigureAwait(false) is { } name)
             {
-                PopNode node = _ring.Find(name);
+                HashRing ring = _ring;
+                bool asksForNext = name.StartsWith(AfterWord, StringComparison.Ordinal);
+                PopNode node = asksForNext ? ring.After(name[AfterWord.Length..]) : ring.Find(name);
                 byte[] answer = Encoding.ASCII.GetBytes(FormattableString.Invariant($"{node.Name} {node.End.Address} {node.End.Port}\n"));
                 await stream.WriteAsync(answer, cancellation).ConfigureAwait(false);
             }

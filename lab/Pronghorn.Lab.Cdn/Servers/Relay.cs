@@ -95,7 +95,7 @@ internal sealed class Relay(EventLoop loop) : IDisposable
     /// <summary>Asks over a connection that was kept, or when that has ended meanwhile over a new one; reads the answer's head.</summary>
     private async ValueTask<(LoopDescriptor Upstream, int Filled, int Head)> AskAsync(HttpRequest request, TcpEnd owner, byte[] buffer)
     {
-        bool isLive = request.Path.StartsWith("/live/", StringComparison.Ordinal);
+        bool isLive = ContentPath.Read(request.Path) is { IsLive: true };
         byte[] question = Encoding.ASCII.GetBytes(
             $"{request.Method} {request.Path} HTTP/1.1\r\nHost: {owner}\r\n{HttpRequest.RelayField}: 1\r\n"
             + (request.Range is null ? "" : $"Range: {request.Range}\r\n") + (isLive ? "Connection: close\r\n\r\n" : "\r\n"));

@@ -13,6 +13,7 @@ namespace Pronghorn.Lab.Cdn.Topology;
 /// </summary>
 public sealed class HashRing
 {
+    private readonly PopStructure _structure;
     private readonly ulong[] _points;
     private readonly PopNode[] _owners;
 
@@ -20,6 +21,7 @@ public sealed class HashRing
     public HashRing(PopStructure structure)
     {
         ArgumentNullException.ThrowIfNull(structure);
+        _structure = structure;
         (ulong Point, PopNode Node)[] points =
         [
             .. from node in structure.Nodes
@@ -38,5 +40,12 @@ public sealed class HashRing
         int at = Array.BinarySearch(_points, StableHash.Of(name));
         at = at < 0 ? ~at : at;
         return _owners[at == _owners.Length ? 0 : at];
+    }
+
+    /// <summary>The node after one in the order of the file, the first after the last; the first for a name that it has not.</summary>
+    public PopNode After(string node)
+    {
+        int at = _structure.Nodes.Select(static one => one.Name).ToList().IndexOf(node);
+        return _structure.Nodes[(at + 1) % _structure.Nodes.Count];
     }
 }

@@ -80,14 +80,26 @@ internal static class CdnCommand
     {
         Option<int> edges = new("--edges") { Description = "Edge servers, 1 to 16.", DefaultValueFactory = _ => 3 };
         Option<int> workers = new("--workers") { Description = "Workers of each server.", DefaultValueFactory = _ => 1 };
-        Command command = new("up", "Make it; it stays until down.") { edges, workers };
-        command.SetAction(result => Guard(token => UpAsync(result.GetValue(edges), result.GetValue(workers), token)));
+        Option<string?> media = CdnServerCommands.MediaOption();
+        Option<double> roam = CdnServerCommands.RoamOption();
+        Command command = new("up", "Make it; it stays until down.") { edges, workers, media, roam };
+        command.SetAction(result => Guard(token => UpAsync(
+            new CdnLabOptions
+            {
+                Program = ProgramLine(),
+                Edges = result.GetValue(edges),
+                Workers = result.GetValue(workers),
+                Media = result.GetValue(media),
+                Roam = TimeSpan.FromSeconds(result.GetValue(roam)),
+                Name = Name,
+            },
+            token)));
         return command;
     }
 
-    private static async Task<int> UpAsync(int edges, int workers, CancellationToken cancellation)
+    private static async Task<int> UpAsync(CdnLabOptions options, CancellationToken cancellation)
     {
-        if (edges is < 1 or > MostEdges || workers is < 1 or > 64)
+        if (options.Edges is < 1 or > MostEdges || options.Workers is < 1 or > 64)
         {
             throw new CommandException($"--edges is 1 to {MostEdges}, --workers 1 to 64", ExitStatus.Usage);
         }
@@ -98,7 +110,6 @@ internal static class CdnCommand
             throw new CommandException("lab cdn is up already; pronghorn lab cdn down removes it");
         }
 
-        var options = new CdnLabOptions { Program = ProgramLine(), Edges = edges, Workers = workers, Name = Name };
         CdnLab lab = await CdnLab.CreateAsync(options, cancellation);
         Terminal.Result($"client    ip netns exec {lab.Client.Name} curl http://{CdnLab.ServiceAddress}:PORT/file/NAME/BYTES");
         foreach (LasWay way in options.Ways)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.CommandLine;
+using System.IO;
+using System.Linq;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -33,10 +35,12 @@ internal static class CdnServerCommands
         Option<int> workers = new("--workers") { Description = "Threads, as svcWorkerNum.", DefaultValueFactory = _ => 1 };
         Option<string?> lds = new("--lds") { Description = "Where the LDS answers; without, all contents are here." };
         Option<string?> origin = new("--origin") { Description = "Where contents come from; without, they are generated." };
+        Option<string?> media = MediaOption();
+        Option<double> roam = RoamOption();
         Option<string?> sockets = new("--socket-directory") { Description = "Unix sockets of the handoff daemon." };
         Command command = new("las", "A server of content: files and streams over HTTP.")
         {
-            node, listen, way, workers, lds, origin, sockets,
+            node, listen, way, workers, lds, origin, media, roam, sockets,
         };
         command.SetAction(result => Serve(new LasOptions
         {
@@ -46,6 +50,8 @@ internal static class CdnServerCommands
             Workers = result.GetValue(workers),
             Lds = result.GetValue(lds) is { } end ? ReadEnd("--lds", end) : null,
             Origin = result.GetValue(origin) is { } where ? ReadUri(where) : null,
+            Media = result.GetValue(media),
+            Roam = TimeSpan.FromSeconds(result.GetValue(roam)),
             SocketDirectory = result.GetValue(sockets),
         }));
         return command;
@@ -127,6 +133,40 @@ internal static class CdnServerCommands
             return got.Failures == 0 ? ExitStatus.Done : ExitStatus.Failed;
         });
         return command;
+    }
+
+    /// <summary>The folder of media; its value is an absolute path.</summary>
+    internal static Option<string?> MediaOption() => new("--media")
+    {
+        Description = "Folder of files for /media; without, there are none.",
+        CustomParser = static given =>
+        {
+            string folder = Path.GetFullPath(given.Tokens.Single().Value);
+            if (!Directory.Exists(folder))
+            {
+                given.AddError($"--media: there is no folder '{folder}'");
+            }
+
+            return folder;
+        },
+    };
+
+    internal static Option<double> RoamOption()
+    {
+        const double Most = 86_400;
+        Option<double> option = new("--roam")
+        {
+            Description = "Seconds after which a stream moves on to the next node, in its middle; 0: it stays.",
+            DefaultValueFactory = _ => 0,
+        };
+        option.Validators.Add(given =>
+        {
+            if (given.GetValueOrDefault<double>() is not (>= 0 and <= Most))
+            {
+                given.AddError(FormattableString.Invariant($"--roam: 0 to {Most} seconds"));
+            }
+        });
+        return option;
     }
 
     private static Option<int> Number(string name, string text, int standard)

@@ -52,6 +52,15 @@ public sealed class HashRingTests
             Owners(new HashRing(PopStructure.Parse(lines, "f"))), Owners(new HashRing(PopStructure.Parse([.. lines.Reverse()], "f"))));
     }
 
+    [Fact]
+    public void After_GoesThroughTheFile()
+    {
+        HashRing ring = Ring(3);
+        Assert.Equal(
+            ["edge-2", "edge-3", "edge-1", "edge-1"],
+            ((string[])["edge-1", "edge-2", "edge-3", "another"]).Select(node => ring.After(node).Name));
+    }
+
     private static string[] Owners(HashRing ring) => [.. s_names.Select(name => ring.Find(name).Name)];
 
     private static HashRing Ring(int nodes) => new(PopStructure.Parse(
