@@ -22,6 +22,8 @@ public static class ConnectionRestore
     private const uint OptionWindowScale = 3;
     private const uint OptionSackPermitted = 4;
     private const uint OptionTimestamps = 8;
+    private const int SmallestSegment = 88; // TCP_MIN_MSS and MAX_TCP_WINDOW: TCP_MAXSEG is between them
+    private const int LargestSegment = 32767;
     private const int SmallestPart = 1024;
     private const int LargestPart = 1 << 20;
     private const int ShutdownWrite = 1;
@@ -135,10 +137,15 @@ public static class ConnectionRestore
             return Refusal.FromKernel("setting sequence numbers", result);
         }
 
+        // The kernel reckons the size of segments while it connects, with the smallest MSS that there is (RFC 9293, 3.7.1) as the peer's,
+        // and not again when it is told another in repair: without this a moved connection sends 536 bytes at a time for good.
+        _ = TcpRepair.SetMaximumSegment(fd, Math.Clamp((int)image.MaximumSegment, SmallestSegment, LargestSegment));
         if ((result = TcpSocket.Connect(fd, image.Remote, image.IsIpv6)) < 0)
         {
             return Refusal.FromKernel($"connecting {local} to {image.Remote}", result);
         }
+
+        _ = TcpRepair.SetMaximumSegment(fd, 0);
 
         if ((result = SetOptions(fd, image)) < 0)
         {

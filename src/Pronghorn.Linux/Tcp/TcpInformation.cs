@@ -70,6 +70,7 @@ public enum TcpNegotiated : byte
 /// <param name="RetransmissionTimeout">Microseconds.</param>
 /// <param name="Retransmissions">Segments retransmitted since the start.</param>
 /// <param name="CongestionWindow">Segments.</param>
+/// <param name="SendMaximumSegment">Most bytes of data that it puts into a segment now: path MTU and options are counted.</param>
 public readonly record struct TcpInformation(
     KernelTcpState State,
     TcpNegotiated Negotiated,
@@ -77,10 +78,12 @@ public readonly record struct TcpInformation(
     int ReceiveScale,
     uint RetransmissionTimeout,
     uint Retransmissions,
-    uint CongestionWindow)
+    uint CongestionWindow,
+    uint SendMaximumSegment)
 {
     internal const int Option = 11; // TCP_INFO
     internal const int OffsetOfRetransmissionTimeout = 8;
+    internal const int OffsetOfSendMaximumSegment = 16;
     internal const int OffsetOfCongestionWindow = 80;
     internal const int OffsetOfRetransmissions = 100;
     private const int LengthNeeded = OffsetOfRetransmissions + sizeof(uint);
@@ -107,7 +110,8 @@ public readonly record struct TcpInformation(
             BitConverter.IsLittleEndian ? high : low,
             MemoryMarshal.Read<uint>(bytes[OffsetOfRetransmissionTimeout..]),
             MemoryMarshal.Read<uint>(bytes[OffsetOfRetransmissions..]),
-            MemoryMarshal.Read<uint>(bytes[OffsetOfCongestionWindow..]));
+            MemoryMarshal.Read<uint>(bytes[OffsetOfCongestionWindow..]),
+            MemoryMarshal.Read<uint>(bytes[OffsetOfSendMaximumSegment..]));
         return 0;
     }
 }

@@ -110,6 +110,12 @@ public static class TcpRepair
     public static int GetMaximumSegment(int fd, out int bytes) =>
         Libc.GetSocketOption(fd, Level, OptionMaximumSegment, out bytes, out _);
 
+    /// <summary>
+    /// Most bytes of data in a segment, as an application sets it (TCP_MAXSEG): before a connect it is what the kernel takes for the
+    /// peer's MSS. 0 for none.
+    /// </summary>
+    public static int SetMaximumSegment(int fd, int bytes) => Libc.SetSocketOption(fd, Level, OptionMaximumSegment, bytes);
+
     /// <summary>Bytes written and not acknowledged.</summary>
     public static int GetUnacknowledged(int fd) => Libc.GetNumber(fd, OutputQueue);
 

@@ -44,6 +44,26 @@ public sealed class ConnectionMoveTests : IDisposable
         AssertTalks(pair.Client, moved);
     });
 
+    [Theory]
+    [InlineData("127.0.0.1", false)]
+    [InlineData("::1", false)]
+    [InlineData("127.0.0.1", true)]
+    public void Moved_SendsAsLargeSegmentsAsBefore(string address, bool isMapped) => NamespaceThread.Run(_host, () =>
+    {
+        LabCommand.Run("ip", "link", "set", "lo", "mtu", "1500");
+        using var pair = new Pair(address, isMapped);
+        Assert.Equal(0, TcpInformation.Query(pair.ServerDescriptor, out TcpInformation before));
+        Assert.InRange(before.SendMaximumSegment, 1400u, 1460u);
+
+        using Socket moved = pair.Move(pair.Take());
+
+        Assert.Equal(0, TcpInformation.Query((int)moved.Handle, out TcpInformation after));
+        Assert.Equal(before.SendMaximumSegment, after.SendMaximumSegment);
+        AssertTalks(pair.Client, moved);
+        Assert.Equal(0, TcpInformation.Query((int)moved.Handle, out after));
+        Assert.Equal(before.SendMaximumSegment, after.SendMaximumSegment);
+    });
+
     [Fact]
     public void UnsentAndUnacknowledgedBytes_Moved_ArriveOnceAndInOrder() => NamespaceThread.Run(_host, () =>
     {
