@@ -87,12 +87,14 @@ internal sealed class ConfigurationReader(string path)
                 return configuration with { Metrics = EndPoint(key, value) };
             case "worker_group":
                 return configuration with { WorkerGroup = Text(key, value) };
+            case "worker_moves_per_second":
+                return configuration with { WorkerMovesPerSecond = Number(key, value, 1, 1_000_000) };
             case "peer_timeout":
                 return configuration with { PeerTimeout = Number(key, value, 5, 3600) };
             default:
                 throw Wrong($"there is no key \"{key}\"; there are svcWorkerNum, port, local_ip, peer, interface, socket_directory, "
-                    + "certificate, key, authority, preshared_key, name, held_megabytes, max_connections, metrics, worker_group and "
-                    + "peer_timeout");
+                    + "certificate, key, authority, preshared_key, name, held_megabytes, max_connections, metrics, worker_group, "
+                    + "worker_moves_per_second and peer_timeout");
         }
     }
 

@@ -68,6 +68,9 @@ public sealed record HandoffConfiguration
     /// <summary>worker_group: members may use the workers' sockets, besides the daemon's own user; empty: nobody else.</summary>
     public string WorkerGroup { get; init; } = "";
 
+    /// <summary>worker_moves_per_second: most moves that each worker may ask for in a second, 1 to 1,000,000; 0: any number.</summary>
+    public int WorkerMovesPerSecond { get; init; }
+
     /// <summary>peer_timeout: seconds for which a peer's address does not answer until what it had is given up, 5 to 3600.</summary>
     public int PeerTimeout { get; init; } = 30;
 

@@ -90,7 +90,8 @@ public sealed class HandoffDaemon : IDisposable
         _lifetimes = lifetimes ?? throw new IOException(string.Create(
             CultureInfo.InvariantCulture, $"the kernel does not tell of connections that end (sock_diag, error {-result})"));
         _workers = new WorkerServer(
-            configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, EndInterruptedAsync);
+            configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, EndInterruptedAsync,
+            configuration.WorkerMovesPerSecond);
         _status = new StatusServer(configuration.SocketDirectory, GetStatus);
         _metrics = configuration.Metrics is null ? null
             : MetricsServer.StartAsync(configuration.Metrics, () => HandoffMetrics.Write(GetStatus(), _counts, _durations))

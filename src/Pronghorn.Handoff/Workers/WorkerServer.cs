@@ -40,7 +40,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     private readonly WorkerHandoff _handoff;
     private readonly WorkerHandoff? _recover;
     private readonly int _mostSessions;
-    private readonly List<(Socket Socket, string Path)> _listeners = [];
+    private readonly List<(Socket Socket, string Path, MoveQuota Quota)> _listeners = [];
     private readonly List<WorkerSession> _sessions = [];
     private readonly ConcurrentDictionary<(TcpEnd Listener, uint Worker), WorkerSession> _registered = new();
     private readonly byte[] _buffer = new byte[WorkerMessage.MaximumLength + 1];
@@ -54,8 +54,9 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
     /// <param name="workers">How many workers there are, of each kind of service.</param>
     /// <param name="handoff">Moves connections.</param>
     /// <param name="recover">Ends a move in which a former daemon was ended, by what a worker says of it; null: there is none.</param>
+    /// <param name="movesPerSecond">Most moves that each worker may ask for in a second; 0: any number.</param>
     /// <exception cref="IOException">The folder or a socket cannot be made.</exception>
-    public WorkerServer(string folder, int workers, WorkerHandoff handoff, WorkerHandoff? recover = null)
+    public WorkerServer(string folder, int workers, WorkerHandoff handoff, WorkerHandoff? recover = null, int movesPerSecond = 0)
     {
         ArgumentNullException.ThrowIfNull(handoff);
         _handoff = handoff;
@@ -66,7 +67,8 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         {
             for (int worker = 0; worker < workers; worker++)
             {
-                _listeners.Add(Listen(PathOf(folder, service, worker)));
+                string path = PathOf(folder, service, worker);
+                _listeners.Add((Listen(path), path, new MoveQuota(movesPerSecond)));
             }
         }
 
@@ -131,7 +133,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
 
         _stopped = true;
         _thread.Join();
-        foreach ((Socket socket, string path) in _listeners)
+        foreach ((Socket socket, string path, _) in _listeners)
         {
             socket.Dispose();
             File.Delete(path);
@@ -143,7 +145,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         }
     }
 
-    private static (Socket Socket, string Path) Listen(string path)
+    private static Socket Listen(string path)
     {
         File.Delete(path);
         var socket = new Socket(AddressFamily.Unix, SocketType.Seqpacket, ProtocolType.Unspecified);
@@ -152,7 +154,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
             socket.Bind(new UnixDomainSocketEndPoint(path));
             File.SetUnixFileMode(path, SocketMode);
             socket.Listen();
-            return (socket, path);
+            return socket;
         }
         catch (Exception failure) when (failure is SocketException or ArgumentException)
         {
@@ -205,7 +207,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
 
                 if (i < _listeners.Count)
                 {
-                    Accept(_listeners[i].Socket);
+                    Accept(_listeners[i].Socket, _listeners[i].Quota);
                 }
                 else if (!TryServe(_sessions[i - _listeners.Count]))
                 {
@@ -215,14 +217,14 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         }
     }
 
-    private void Accept(Socket listener)
+    private void Accept(Socket listener, MoveQuota quota)
     {
         try
         {
             Socket accepted = listener.Accept();
             if (_sessions.Count < _mostSessions)
             {
-                _sessions.Add(new WorkerSession(accepted));
+                _sessions.Add(new WorkerSession(accepted, quota));
             }
             else
             {
@@ -255,24 +257,28 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
             return false;
         }
 
+        Refusal refusal;
         switch (message!.Kind)
         {
             case WorkerMessageKind.Hello:
                 return session.TryOpenDelivery(fd) && session.TryAnswer(message, Refusal.None);
             case WorkerMessageKind.Register:
-                Refusal refusal = Register(session, message, fd);
+                refusal = Register(session, message, fd);
                 Close(fd);
                 return session.TryAnswer(message, refusal);
             case WorkerMessageKind.Unregister:
                 Close(fd);
                 return session.TryAnswer(message, Unregister(session, message));
-            case WorkerMessageKind.Handoff when fd >= 0 && session.TryBeginHandoff(MostHandoffs):
-                _ = HandOffAsync(session, message, fd);
-                return true;
             case WorkerMessageKind.Handoff when fd >= 0:
+                refusal = session.BeginHandoff(MostHandoffs);
+                if (refusal.IsNone)
+                {
+                    _ = HandOffAsync(session, message, fd);
+                    return true;
+                }
+
                 Close(fd);
-                return session.TryAnswer(
-                    message, new Refusal(RefusalReason.Limit, $"{MostHandoffs} connections of this worker are being moved already"));
+                return session.TryAnswer(message, refusal);
             case WorkerMessageKind.Recover or WorkerMessageKind.Finish when fd >= 0:
                 _ = RecoverAsync(session, message, fd);
                 return true;

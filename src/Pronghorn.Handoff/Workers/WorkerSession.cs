@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
 using System.Threading;
@@ -13,7 +14,7 @@ using Pronghorn.Linux.Tcp;
 namespace Pronghorn.Handoff.Workers;
 
 /// <summary>A worker's two sockets: on one it asks and is answered, on the other it gets connections.</summary>
-internal sealed class WorkerSession(Socket control) : IDisposable
+internal sealed class WorkerSession(Socket control, MoveQuota quota) : IDisposable
 {
     private const short PollOut = 4;
     private const int LongestReason = 512;
@@ -140,16 +141,24 @@ internal sealed class WorkerSession(Socket control) : IDisposable
         }
     }
 
-    /// <summary>Begins to move a connection of the worker's. False when it has too many under way.</summary>
-    internal bool TryBeginHandoff(int most)
+    /// <summary>Begins to move a connection of the worker's.</summary>
+    /// <param name="most">Most that it may have under way.</param>
+    /// <returns>None, or which limit it has reached.</returns>
+    internal Refusal BeginHandoff(int most)
     {
+        if (!quota.TryTake(Stopwatch.GetTimestamp()))
+        {
+            return new Refusal(
+                RefusalReason.Limit, $"this worker has had {quota.PerSecond} connections moved in a second (worker_moves_per_second)");
+        }
+
         if (Interlocked.Increment(ref _handoffs) <= most)
         {
-            return true;
+            return Refusal.None;
         }
 
         EndHandoff();
-        return false;
+        return new Refusal(RefusalReason.Limit, $"{most} connections of this worker are being moved already");
     }
 
     /// <summary>A move has ended.</summary>

@@ -40,6 +40,7 @@ public sealed class HandoffConfigurationTests
             held_megabytes = 64
             max_connections = 1000
             peer_timeout = 60
+            worker_moves_per_second = 500
             metrics = [::1]:9951
             worker_group = www-data
             """);
@@ -51,7 +52,7 @@ public sealed class HandoffConfigurationTests
         Assert.Equal(2, read.LocalAddresses.Length);
         Assert.Equal((1951, "eth1", "/run/other", 64, 1000, 60), (
             read.Port, read.Interface, read.SocketDirectory, read.HeldMegabytes, read.MaximumConnections, read.PeerTimeout));
-        Assert.Equal(("[::1]:9951", "www-data"), (read.Metrics!.ToString(), read.WorkerGroup));
+        Assert.Equal(("[::1]:9951", "www-data", 500), (read.Metrics!.ToString(), read.WorkerGroup, read.WorkerMovesPerSecond));
     }
 
     [Fact]
@@ -66,6 +67,7 @@ public sealed class HandoffConfigurationTests
     [InlineData("svcWorkerNum = 0", "tcpm.conf:2: svcWorkerNum is \"0\"; it must be a whole number from 1 to 512")]
     [InlineData("svcWorkerNum = 513", "from 1 to 512")]
     [InlineData("peer_timeout = 4", "from 5 to 3600")]
+    [InlineData("worker_moves_per_second = 0", "from 1 to 1000000")]
     [InlineData("peer = edge-2 10.0.0.3 10.0.0.4 10.0.0.5", "is not \"NAME ADDRESS")]
     [InlineData("peer = edge-2 10.0.0.3\npeer = edge-3 10.0.0.4 10.0.0.3", "edge-3 at 10.0.0.4:1950 is there twice")]
     [InlineData("port = 1023", "from 1024 to 65535")]

@@ -2,6 +2,7 @@
 using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.IO;
 using System.Linq;
 using System.Net;
@@ -85,6 +86,28 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
     }
 
     [Fact]
+    public async Task PeerSendsDuringTheFreeze_ItIsHeld_AndNobodyWaitsForARetransmission()
+    {
+        await using Daemons holding = await Daemons.MeetAsync(_certificates, world.Nodes[0], world.Nodes[1]);
+        await using Daemons dropping = await Daemons.MeetAsync(_certificates, world.DroppingNode, world.Nodes[2]);
+        List<Delay> held = [];
+        List<Delay> dropped = [];
+        for (int i = 0; i < 100; i++)
+        {
+            held.Add(await SendDuringAFreezeAsync(holding, world.Nodes[0], world.Nodes[1]));
+            dropped.Add(await SendDuringAFreezeAsync(dropping, world.DroppingNode, world.Nodes[2]));
+        }
+
+        output.WriteLine($"held: {Describe(held)}");
+        output.WriteLine($"dropped: {Describe(dropped)}");
+
+        // Where the machine stands still for 200 ms a client's timer runs out for that.
+        Assert.InRange(held.Count(static one => one.IsRetransmitted), 0, 5);
+        Assert.InRange(dropped.Count(static one => one.IsRetransmitted), 95, 100);
+        Assert.True(world.DroppingNode.Hold.Dropped >= 95);
+    }
+
+    [Fact]
     public async Task OtherDaemonGoes_MoveIsRefusedAndTheConnectionStays()
     {
         (HandoffWorld.Node from, HandoffWorld.Node to) = (world.Nodes[0], world.Nodes[1]);
@@ -157,6 +180,47 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
         }
     }
 
+    private static string Describe(List<Delay> delays)
+    {
+        double[] more = [.. delays.Select(static one => (one.Arrival - one.Freeze).TotalMilliseconds).Order()];
+        double[] all = [.. delays.Select(static one => one.Arrival.TotalMilliseconds).Order()];
+        return $"sent to read: p50 {all[all.Length / 2]:0.0} ms, p99 {all[(all.Length * 99 / 100) - 1]:0.0} ms; "
+            + $"more than the freeze: p50 {more[more.Length / 2]:0.0} ms, p99 {more[(more.Length * 99 / 100) - 1]:0.0} ms";
+    }
+
+    private async Task<Delay> SendDuringAFreezeAsync(Daemons daemons, HandoffWorld.Node from, HandoffWorld.Node to)
+    {
+        using Socket listener = from.Listen(false, Port + 2);
+        using Socket client = NamespaceThread.Run(world.Client, () =>
+        {
+            var made = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            made.Connect(IPAddress.Parse(from.Address(false)), Port + 2);
+            return made;
+        });
+        using Socket server = await listener.AcceptAsync();
+        byte[] buffer = new byte[10];
+        client.Send("before"u8);
+        Assert.Equal(6, await server.ReceiveAsync(buffer));
+        long sent = 0;
+        MoveOutcome outcome = await daemons.Near.MoveAsync((int)server.Handle, to.End(false, Port + 2), complete: image =>
+        {
+            // The connection has been read out of its socket.
+            sent = Stopwatch.GetTimestamp();
+            client.Send("during"u8);
+            return image;
+        });
+        Assert.True(outcome.Refusal.IsNone, outcome.Refusal.ToString());
+        using Socket moved = await daemons.TakenAsync();
+        Assert.Equal(6, await moved.ReceiveAsync(buffer));
+        TimeSpan arrival = Stopwatch.GetElapsedTime(sent);
+        Assert.Equal("during"u8, buffer.AsSpan(0, 6));
+        Assert.Equal(0, TcpInformation.Query((int)client.Handle, out TcpInformation information));
+        return new Delay(arrival, outcome.Freeze, information.Retransmissions > 0);
+    }
+
+    /// <summary>What became of a segment that a client sent while its connection was frozen.</summary>
+    private readonly record struct Delay(TimeSpan Arrival, TimeSpan Freeze, bool IsRetransmitted);
+
     private sealed class Daemons : IConnectionTaker, IAsyncDisposable
     {
         private readonly Channel<int> _taken = Channel.CreateUnbounded<int>();
@@ -176,10 +240,11 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
             await near.ConnectAsync(listener.LocalEndPoint!);
             Socket far = await listener.AcceptAsync();
             far.NoDelay = true;
-            Task<(SslStream Stream, string Name)> accepting = new PeerAuthentication(certificates.Issue("b"), certificates.Authority)
-                .AcceptAsync(new NetworkStream(far, true), default);
-            Stream connected = await new PeerAuthentication(certificates.Issue("a"), certificates.Authority)
-                .ConnectAsync(new NetworkStream(near, true), "b", default);
+            Task<(SslStream Stream, string Name)> accepting = Task.Run(() => new PeerAuthentication(
+                certificates.Issue("b"), certificates.Authority)
+                .AcceptAsync(new PeerSocketStream(far), default));
+            Stream connected = await Task.Run(() => new PeerAuthentication(certificates.Issue("a"), certificates.Authority)
+                .ConnectAsync(new PeerSocketStream(near), "b", default));
             var daemons = new Daemons();
             daemons.Near = daemons.Make(connected, from);
             daemons.Far = daemons.Make((await accepting).Stream, to);

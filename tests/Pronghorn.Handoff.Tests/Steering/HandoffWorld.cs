@@ -26,11 +26,15 @@ public sealed class HandoffWorld : IDisposable
     {
         Client = _hosts.Add("client", 1);
         Nodes = [Make("a", 11), Make("b", 12), Make("d", 13)];
+        DroppingNode = Make("e", 14, holdLimit: 0);
     }
 
     public NetworkNamespace Client { get; }
 
     public Node[] Nodes { get; }
+
+    /// <summary>A node that drops what comes while a connection is frozen: what moving would cost without holding it.</summary>
+    public Node DroppingNode { get; }
 
     /// <summary>A client behind two routers, between which only small packets fit.</summary>
     public NetworkNamespace AddFarClient(int number, int mtu) => _hosts.AddBehindNarrowLink("far", number, mtu);
@@ -42,11 +46,12 @@ public sealed class HandoffWorld : IDisposable
             node.Dispose();
         }
 
+        DroppingNode.Dispose();
         _hosts.Dispose();
         _files.Dispose();
     }
 
-    private Node Make(string name, int number)
+    private Node Make(string name, int number, long holdLimit = HoldLimit)
     {
         NetworkNamespace place = _hosts.Add(name, number);
         string folder = Path.Combine(_files.Root, number.ToString(CultureInfo.InvariantCulture));
@@ -57,7 +62,7 @@ public sealed class HandoffWorld : IDisposable
             int index = int.Parse(
                 place.Run("cat", $"/sys/class/net/{Interface}/ifindex"), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
             SteeringLayer layer = SteeringLayer.Start(folder, [index], tap!);
-            return new Node(place, number, index, layer, new HeldPackets(tap!, HoldLimit), folder);
+            return new Node(place, number, index, layer, new HeldPackets(tap!, holdLimit), folder);
         });
     }
 

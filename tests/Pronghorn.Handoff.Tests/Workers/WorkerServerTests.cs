@@ -104,6 +104,19 @@ public sealed class WorkerServerTests : IDisposable
     }
 
     [Fact]
+    public void MoreHandoffsThanTheQuota_AreRefusedInWords_AndGoThroughLater()
+    {
+        string folder = Path.Combine(_folder, "quota");
+        using var server = new WorkerServer(folder, 1, HandOffAsync, movesPerSecond: 1);
+        using var worker = new Worker(WorkerServer.PathOf(folder, "las", 0), saysHello: true);
+        var question = new WorkerMessage(WorkerMessageKind.Handoff);
+        AssertSoon(() => worker.Ask(question, (int)_listener.Handle).Result == (int)RefusalReason.Limit);
+        AssertSoon(() => worker.Ask(question, (int)_listener.Handle).Result == (int)RefusalReason.Peer);
+        AssertSoon(() => Encoding.UTF8.GetString(worker.Ask(question, (int)_listener.Handle).Tag.Span)
+            == "this worker has had 1 connections moved in a second (worker_moves_per_second) (Limit)");
+    }
+
+    [Fact]
     public void TooManyHandoffsAtOnce_TheNextIsRefused_UntilOneHasEnded()
     {
         const int Most = 256;
