@@ -24,10 +24,10 @@
 #define DEFAULT_FOLDER "/run/tcpm"
 
 /* Longer than the daemon waits for another node. */
-#define ANSWER_MILLISECONDS 20000
+#define ANSWER_MILLISECONDS 40000
 
 /* A daemon that ended within a move is started again before that. */
-#define RECOVER_MILLISECONDS 10000
+#define RECOVER_MILLISECONDS 30000
 #define RECOVER_PAUSE_MILLISECONDS 50
 
 enum kind {

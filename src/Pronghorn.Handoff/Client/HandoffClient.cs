@@ -2,6 +2,7 @@
 using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.IO;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -50,6 +51,9 @@ public sealed class HandoffClient : IAsyncDisposable
         _control = control;
         _path = path;
     }
+
+    /// <summary>How long another daemon is waited for when one has gone within a move: longer than a busy machine needs to start it.</summary>
+    internal TimeSpan Patience { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Connections that come, for one reader or several. It completes when the daemon has gone or this is disposed.</summary>
     public ChannelReader<ReceivedConnection> Connections => _connections.Reader;
@@ -121,7 +125,7 @@ public sealed class HandoffClient : IAsyncDisposable
     /// <param name="cancellation">
     /// Ends the waiting, not the move: where the connection is then is not known, and closing it is all that is left to do.
     /// </param>
-    /// <exception cref="IOException">The daemon has gone, and was not started again within ten seconds.</exception>
+    /// <exception cref="IOException">The daemon has gone, and was not started again within thirty seconds.</exception>
     public async Task<HandoffResult> HandOffAsync(
         SafeHandle connection,
         TcpEnd target,
@@ -140,7 +144,7 @@ public sealed class HandoffClient : IAsyncDisposable
         {
             // Also where this was disposed of as the daemon has gone, which may have left it silent: only a daemon can wake it.
             return await InterruptedHandoff.EndAsync(
-                _path, new WorkerMessage(WorkerMessageKind.Recover), connection, cancellation).ConfigureAwait(false);
+                _path, new WorkerMessage(WorkerMessageKind.Recover), connection, Patience, cancellation).ConfigureAwait(false);
         }
     }
 
@@ -327,6 +331,8 @@ public sealed class HandoffClient : IAsyncDisposable
     /// <summary>The daemon ended before it said that these are live: the next one says so.</summary>
     private async Task FinishSilentAsync()
     {
+        // All together wait no longer than one.
+        long began = Stopwatch.GetTimestamp();
         foreach ((ReceivedConnection connection, int result) in _silent.Values)
         {
             try
@@ -334,7 +340,8 @@ public sealed class HandoffClient : IAsyncDisposable
                 var question = new WorkerMessage(WorkerMessageKind.Finish) { Result = result };
                 HandoffResult finished = _isDisposed != 0
                     ? new HandoffResult(RefusalReason.NoWorker, "")
-                    : await InterruptedHandoff.EndAsync(_path, question, connection.Socket, default).ConfigureAwait(false);
+                    : await InterruptedHandoff.EndAsync(
+                        _path, question, connection.Socket, Patience - Stopwatch.GetElapsedTime(began), default).ConfigureAwait(false);
                 if (finished.IsDone && _connections.Writer.TryWrite(connection))
                 {
                     continue;

@@ -17,17 +17,17 @@ namespace Pronghorn.Handoff.Client;
 /// <summary>A handoff in which the daemon ended: the next daemon knows what was decided, and wakes the connection or ends it.</summary>
 internal static class InterruptedHandoff
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Waits for a daemon, and asks it.</summary>
     /// <param name="path">The daemon's socket.</param>
     /// <param name="question">What to ask: <see cref="WorkerMessageKind.Recover"/> or <see cref="WorkerMessageKind.Finish"/>.</param>
     /// <param name="connection">The connection.</param>
+    /// <param name="limit">How long to wait for a daemon.</param>
     /// <param name="cancellation">Ends the waiting.</param>
     /// <exception cref="IOException">No daemon has answered in time.</exception>
     internal static async Task<HandoffResult> EndAsync(
-        string path, WorkerMessage question, SafeHandle connection, CancellationToken cancellation)
+        string path, WorkerMessage question, SafeHandle connection, TimeSpan limit, CancellationToken cancellation)
     {
         long began = Stopwatch.GetTimestamp();
         while (true)
@@ -35,14 +35,14 @@ internal static class InterruptedHandoff
             try
             {
                 HandoffResult result = await AskAsync(path, question, connection, cancellation).ConfigureAwait(false);
-                if (result.Reason != RefusalReason.Busy || Stopwatch.GetElapsedTime(began) > s_limit)
+                if (result.Reason != RefusalReason.Busy || Stopwatch.GetElapsedTime(began) > limit)
                 {
                     return result;
                 }
             }
             catch (Exception failure) when (failure is SocketException or ImageFormatException)
             {
-                if (Stopwatch.GetElapsedTime(began) > s_limit)
+                if (Stopwatch.GetElapsedTime(began) > limit)
                 {
                     throw new IOException(
                         $"{path}: the handoff daemon has gone within a move, and no other came: {failure.Message}", failure);

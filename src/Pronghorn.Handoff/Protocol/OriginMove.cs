@@ -165,7 +165,7 @@ public sealed class OriginMove(IMessageSender sender, ChannelReader<Message> ans
 public sealed record MoveTimes(TimeSpan Answer, TimeSpan Freeze, TimeSpan Lease)
 {
     /// <summary>How long an origin that has decided waits for a target that went away: longer than its daemon needs to be back.</summary>
-    public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>How long a target keeps what it restored when the origin went away before it decided.</summary>
     public TimeSpan Doubt { get; init; } = TimeSpan.FromSeconds(60);

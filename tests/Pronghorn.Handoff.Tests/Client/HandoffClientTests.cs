@@ -118,6 +118,7 @@ public sealed class HandoffClientTests : IDisposable
     public async Task DaemonGoes_CallsEnd_AndItIsTold()
     {
         await using HandoffClient client = await ConnectAsync();
+        client.Patience = TimeSpan.FromMilliseconds(200);
         Task<HandoffResult> waiting = client.HandOffAsync(_listener.SafeHandle, Listening, 0, default);
         SpinWait.SpinUntil(() => Volatile.Read(ref _waiting) == 1, s_patience);
         _server.Dispose();
