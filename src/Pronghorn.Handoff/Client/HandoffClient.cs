@@ -52,7 +52,7 @@ public sealed class HandoffClient : IAsyncDisposable
         _path = path;
     }
 
-    /// <summary>How long another daemon is waited for when one has gone within a move: longer than a busy machine needs to start it.</summary>
+    /// <summary>How long another daemon is waited for when one has gone within a move: a busy machine needs seconds to start it.</summary>
     internal TimeSpan Patience { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Connections that come, for one reader or several. It completes when the daemon has gone or this is disposed.</summary>
