@@ -2,6 +2,7 @@
 using System;
 using System.Net.Sockets;
 using Pronghorn.Handoff.Sockets;
+using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 
 namespace Pronghorn.Handoff.Client;
@@ -27,8 +28,18 @@ public sealed record ReceivedConnection(
     /// <summary>As a socket of System.Net, which owns it from then on. It waits for ever where one that was accepted does.</summary>
     public Socket ToSocket() => new(Socket);
 
-    /// <inheritdoc/>
-    public void Dispose() => Socket.Dispose();
+    /// <summary>Closes the descriptor, as close(2) does; nothing when it was closed already, or made a socket that was.</summary>
+    public void Dispose()
+    {
+        if (!Socket.IsClosed && !Socket.IsInvalid)
+        {
+            // The handle's own Dispose sets SO_LINGER to 0 before: whoever has another descriptor of the connection would reset it when
+            // he closes that, and the client would lose what is still on its way.
+            int fd = (int)Socket.DangerousGetHandle();
+            Socket.SetHandleAsInvalid();
+            _ = Libc.Close(fd);
+        }
+    }
 }
 
 /// <summary>Which of a node's services a worker belongs to.</summary>

@@ -206,7 +206,6 @@ public sealed class HandoffDaemon : IDisposable
     {
         _metrics?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _status.Dispose();
-        _peers.Dispose();
         _workers.Dispose();
         _lifetimes.Dispose();
         _held.Dispose();

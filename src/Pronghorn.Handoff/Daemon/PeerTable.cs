@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.IO;
@@ -18,14 +19,16 @@ using Pronghorn.Wire;
 namespace Pronghorn.Handoff.Daemon;
 
 /// <summary>All other daemons: connects to each, again and again, and takes their connections.</summary>
-internal sealed class PeerTable : IDisposable
+internal sealed class PeerTable
 {
     private static readonly TimeSpan s_handshake = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_shortestPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(5);
 
-    // Of streams whose other side has not said yet who it is.
+    // Of streams whose other side has not said yet who it is. What comes from a peer's address has room of its own, and beyond either a
+    // stream is closed at once: a queue that is full would look as if the node had gone, to those whose connections it has.
     private const int MostUnknown = 64;
+    private const int MostOfPeer = 8;
 
     // A stream that nothing comes over is dead after so long; the kernel finds out (tcp(7)).
     private const int KeepAliveIdleSeconds = 2;
@@ -37,7 +40,7 @@ internal sealed class PeerTable : IDisposable
 
     private readonly PeerAuthentication _authentication;
     private readonly Func<Stream, PeerLink, PeerConnection> _make;
-    private readonly SemaphoreSlim _unknown = new(MostUnknown);
+    private readonly ConcurrentDictionary<string, int> _unknown = new();
     private long _rejected;
 
     /// <summary>Makes the table.</summary>
@@ -65,9 +68,6 @@ internal sealed class PeerTable : IDisposable
     /// <param name="cancellation">Ends it.</param>
     internal Task RunAsync(IReadOnlyList<Socket> listeners, CancellationToken cancellation) => Task.WhenAll(
         [.. listeners.Select(listener => AcceptAsync(listener, cancellation)), .. Links.Select(link => ConnectAsync(link, cancellation))]);
-
-    /// <inheritdoc/>
-    public void Dispose() => _unknown.Dispose();
 
     private static void Tend(Socket socket)
     {
@@ -146,13 +146,11 @@ internal sealed class PeerTable : IDisposable
             {
                 try
                 {
-                    await _unknown.WaitAsync(cancellation);
-                    _ = AnswerAsync(await listener.AcceptAsync(cancellation), cancellation);
+                    Begin(await listener.AcceptAsync(cancellation), cancellation);
                 }
                 catch (SocketException)
                 {
                     // It has gone again, or there are no descriptors: the next may be luckier.
-                    _unknown.Release();
                     await Task.Delay(s_shortestPause, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 }
                 catch (OperationCanceledException)
@@ -163,7 +161,26 @@ internal sealed class PeerTable : IDisposable
         }
     }
 
-    private async Task AnswerAsync(Socket socket, CancellationToken cancellation)
+    private void Begin(Socket socket, CancellationToken cancellation)
+    {
+        IPAddress? from = (socket.RemoteEndPoint as IPEndPoint)?.Address;
+        string address = (from is { IsIPv4MappedToIPv6: true } ? from.MapToIPv4() : from)?.ToString() ?? "";
+        PeerLink? link = IpAddress.TryParse(address, out IpAddress parsed) ? Find(parsed) : null;
+        string whose = link?.Peer.Name ?? "";
+        if (_unknown.AddOrUpdate(whose, 1, static (_, count) => count + 1) <= (link is null ? MostUnknown : MostOfPeer))
+        {
+            _ = AnswerAsync(socket, whose, cancellation);
+            return;
+        }
+
+        EndUnknown(whose);
+        Interlocked.Increment(ref _rejected);
+        socket.Dispose();
+    }
+
+    private void EndUnknown(string whose) => _unknown.AddOrUpdate(whose, 0, static (_, count) => count - 1);
+
+    private async Task AnswerAsync(Socket socket, string whose, CancellationToken cancellation)
     {
         PeerLink? link = null;
         SslStream? stream = null;
@@ -182,7 +199,7 @@ internal sealed class PeerTable : IDisposable
         }
         finally
         {
-            _unknown.Release();
+            EndUnknown(whose);
         }
 
         if (link is not null)

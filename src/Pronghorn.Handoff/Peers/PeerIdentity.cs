@@ -46,7 +46,8 @@ internal static class PeerIdentity
             X509Certificate2 own = X509CertificateLoader.LoadPkcs12(bare.Export(X509ContentType.Pkcs12), null);
             return new PeerAuthentication(own, X509CertificateLoader.LoadCertificateFromFile(configuration.Authority));
         }
-        catch (Exception failure) when (failure is CryptographicException or IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure is CryptographicException or ArgumentException or IOException
+            or UnauthorizedAccessException)
         {
             throw new HandoffConfigurationException(
                 $"certificate {configuration.Certificate}, key {configuration.Key} or authority {configuration.Authority}: "

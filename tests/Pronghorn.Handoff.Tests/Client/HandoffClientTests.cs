@@ -71,6 +71,7 @@ public sealed class HandoffClientTests : IDisposable
 
         ReceivedConnection received = await client.Connections.ReadAsync().AsTask().WaitAsync(s_patience);
         Assert.Equal((remote, "GET /", 7), (received.Peer, Encoding.ASCII.GetString(received.Consumed.Span), received.Tag.Span[0]));
+        Assert.False(accepted.LingerState!.Enabled, "a connection that is closed here resets the one that others have");
         using Socket socket = received.ToSocket();
         accepted.Dispose();
         await socket.SendAsync("hello"u8.ToArray());

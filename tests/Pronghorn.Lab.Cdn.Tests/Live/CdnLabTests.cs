@@ -70,6 +70,22 @@ public sealed class CdnLabTests(CdnLabTests.World world) : IClassFixture<CdnLabT
     [InlineData(LasWay.Relay)]
     [InlineData(LasWay.Splice)]
     [InlineData(LasWay.Handoff)]
+    public void ServerClosesAfterItsAnswer_CurlGetsAllOfIt(LasWay way)
+    {
+        // Whoever closes while bytes are on their way must not reset them.
+        string[] words =
+        [
+            "curl", "-sS", "--fail", "--max-time", "30", "-H", "Connection: close", "-w", "%{size_download}\n",
+            .. Enumerable.Range(0, 16).SelectMany(number => (string[])["-o", "/dev/null", UrlOf(way, $"closed-{number}")]),
+        ];
+        string[] said = Lab.Client.Run(words[0], words[1..]).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(Enumerable.Repeat(Size.ToString(CultureInfo.InvariantCulture), 16), said);
+    }
+
+    [Theory]
+    [InlineData(LasWay.Relay)]
+    [InlineData(LasWay.Splice)]
+    [InlineData(LasWay.Handoff)]
     public void Ranges_AreServedFromWhereverTheContentIs(LasWay way)
     {
         foreach (string name in (string[])["range-a", "range-b", "range-c", "range-d"])
