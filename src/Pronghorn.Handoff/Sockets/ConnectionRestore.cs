@@ -22,6 +22,8 @@ public static class ConnectionRestore
     private const uint OptionWindowScale = 3;
     private const uint OptionSackPermitted = 4;
     private const uint OptionTimestamps = 8;
+    private const uint DefaultSegment = 536; // TCP_MSS_DEFAULT
+    private const uint TimestampBytes = 12; // of each segment's options; an MSS counts them (RFC 6691)
     private const int SmallestSegment = 88; // TCP_MIN_MSS and MAX_TCP_WINDOW: TCP_MAXSEG is between them
     private const int LargestSegment = 32767;
     private const int SmallestPart = 1024;
@@ -139,7 +141,7 @@ public static class ConnectionRestore
 
         // The kernel reckons the size of segments while it connects, with the smallest MSS that there is (RFC 9293, 3.7.1) as the peer's,
         // and not again when it is told another in repair: without this a moved connection sends 536 bytes at a time for good.
-        _ = TcpRepair.SetMaximumSegment(fd, Math.Clamp((int)image.MaximumSegment, SmallestSegment, LargestSegment));
+        _ = TcpRepair.SetMaximumSegment(fd, SegmentOf(image));
         if ((result = TcpSocket.Connect(fd, image.Remote, image.IsIpv6)) < 0)
         {
             return Refusal.FromKernel($"connecting {local} to {image.Remote}", result);
@@ -169,6 +171,15 @@ public static class ConnectionRestore
         }
 
         return Refusal.None;
+    }
+
+    // Linux sends no segment that is larger than half of the largest window (tcp_bound_to_half_wnd of net/ipv4/tcp.h): it would wait for
+    // the persist timer where the window is never as large again. That bound, too, is reckoned before the window is known.
+    private static int SegmentOf(ConnectionImage image)
+    {
+        uint window = image.Window.MaxWindow;
+        uint bound = (window > DefaultSegment ? window / 2 : window) + TimestampBytes;
+        return (int)Math.Clamp(Math.Min(image.MaximumSegment, bound), SmallestSegment, LargestSegment);
     }
 
     private static int SetSequence(int fd, RepairSide side, uint sequence)
