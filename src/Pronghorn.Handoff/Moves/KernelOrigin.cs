@@ -55,7 +55,7 @@ public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare
     public void GiveBack()
     {
         // The socket first: what was held must find it awake.
-        ConnectionCapture.GiveBack(fd);
+        ConnectionCapture.GiveBack(fd, _inspected?.Options ?? default);
         node.Layer.Tables.Forget(local, request.Remote);
         node.Held.Replay();
     }

@@ -79,7 +79,7 @@ public static class ConnectionCapture
         Refusal refusal = Read(fd, inspected.State, out image);
         if (!refusal.IsNone || image is null)
         {
-            TcpRepair.Leave(fd);
+            GiveBack(fd, inspected.Options);
             return refusal;
         }
 
@@ -91,10 +91,13 @@ public static class ConnectionCapture
     }
 
     /// <summary>Gives the connection back to its application, as if nothing had been.</summary>
-    public static void GiveBack(int fd)
+    /// <param name="fd">The socket.</param>
+    /// <param name="options">The options that it had before; none where that is not known.</param>
+    public static void GiveBack(int fd, ImmutableArray<SavedOption> options = default)
     {
         TcpRepair.Select(fd, RepairSide.None);
         TcpRepair.Leave(fd);
+        SocketOptions.RestoreAfterRepair(fd, options);
     }
 
     /// <summary>

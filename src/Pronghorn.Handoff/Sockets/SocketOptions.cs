@@ -47,11 +47,15 @@ public static class SocketOptions
         new(23, "SO_BUF_LOCK", SocketLevel, 72),
         new(24, "TCP_QUICKACK", TcpRepair.Level, 12),
         new(25, "SO_BUSY_POLL", SocketLevel, 46),
+        new(ReuseAddress, "SO_REUSEADDR", SocketLevel, ReuseAddressName),
+        new(27, "SO_REUSEPORT", SocketLevel, 15),
     ];
 
     private const byte SendBuffer = 21;
     private const byte ReceiveBuffer = 22;
     private const byte BufferLock = 23;
+    private const byte ReuseAddress = 26;
+    private const int ReuseAddressName = 2;
     private const int SendBufferForce = 32;
     private const int ReceiveBufferForce = 33;
 
@@ -101,6 +105,30 @@ public static class SocketOptions
         return missed.DrainToImmutable();
     }
 
+    /// <summary>
+    /// Sets what repair has taken: leaving it clears SO_REUSEADDR, and a server that is started again could not bind its port as long as
+    /// that connection is there.
+    /// </summary>
+    /// <param name="fd">The socket, out of repair.</param>
+    /// <param name="saved">The options that it had; none where that is not known.</param>
+    internal static void RestoreAfterRepair(int fd, ImmutableArray<SavedOption> saved)
+    {
+        if (saved.IsDefaultOrEmpty)
+        {
+            // As servers set it.
+            _ = Libc.SetSocketOption(fd, SocketLevel, ReuseAddressName, 1);
+            return;
+        }
+
+        foreach (SavedOption option in saved)
+        {
+            if (option.Id == ReuseAddress)
+            {
+                _ = Libc.SetSocketOption(fd, SocketLevel, ReuseAddressName, option.Value.Span);
+            }
+        }
+    }
+
     /// <summary>Gives a socket room for queues of these lengths, whatever the limits of the machine are.</summary>
     internal static void MakeRoom(int fd, int sendQueue, int receiveQueue)
     {
@@ -130,6 +158,8 @@ public static class SocketOptions
                     return Libc.SetSocketOption(fd, SocketLevel, force, bytes / 2);
                 }
 
+                return 0;
+            case ReuseAddress:
                 return 0;
             case BufferLock:
                 return Libc.SetSocketOption(fd, SocketLevel, option.Name, value);

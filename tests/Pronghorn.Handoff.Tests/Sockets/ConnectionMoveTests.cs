@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Lab;
+using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 using Xunit;
 
@@ -14,6 +15,9 @@ namespace Pronghorn.Handoff.Tests.Sockets;
 /// <summary>A connection leaves its socket and goes on in another, on one host and without steering: nothing is in flight.</summary>
 public sealed class ConnectionMoveTests : IDisposable
 {
+    private const int SocketLevel = 1;
+    private const int AddressReuse = 2; // SO_REUSEADDR; .NET's option of that name is SO_REUSEPORT too
+
     private readonly NetworkNamespace _host = NetworkNamespace.Create(LabCleanup.CreatePrefix() + "-move");
 
     // As on a wire: loopback's segments of 64 KiB are larger than a small buffer's window, and wait for the persist timer, moved or not.
@@ -132,6 +136,32 @@ public sealed class ConnectionMoveTests : IDisposable
 
         Assert.Equal(1, pair.Server.Receive(new byte[10]));
         AssertTalks(pair.Client, pair.Server);
+    });
+
+    [Theory]
+    [InlineData(false, 0)]
+    [InlineData(false, 1)]
+    [InlineData(true, 0)]
+    [InlineData(true, 1)]
+    public void AddressReuse_IsKept_SoThatTheServerCanBeStartedAgain(bool isMoved, int reuses) => NamespaceThread.Run(_host, () =>
+    {
+        using var pair = new Pair("127.0.0.1");
+        Assert.Equal(0, Libc.SetSocketOption(pair.ServerDescriptor, SocketLevel, AddressReuse, reuses));
+        Assert.True(ConnectionCapture.TryInspect(pair.ServerDescriptor, out InspectedConnection? inspected).IsNone);
+        ConnectionImage image = pair.Take();
+        if (!isMoved)
+        {
+            ConnectionCapture.GiveBack(pair.ServerDescriptor, inspected!.Options);
+        }
+
+        using Socket there = isMoved ? pair.Move(image) : pair.Server;
+
+        AssertTalks(pair.Client, there);
+        Assert.Equal(0, Libc.GetSocketOption((int)there.Handle, SocketLevel, AddressReuse, out int kept, out _));
+        Assert.Equal(reuses, kept);
+        using var again = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        Exception? failure = Record.Exception(() => again.Bind(there.LocalEndPoint!));
+        Assert.Equal(reuses == 0, failure is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse });
     });
 
     [Fact]
