@@ -29,13 +29,9 @@ public sealed class HandoffClient : IAsyncDisposable
     public const string DefaultFolder = "/run/tcpm";
 
     private const int SequencedPackets = 0x80005; // SOCK_SEQPACKET | SOCK_CLOEXEC
-    private const short PollOut = 4;
-    private const int RoomPollMilliseconds = 100;
 
-    private readonly Socket _control;
-    private readonly ConcurrentDictionary<uint, TaskCompletionSource<WorkerMessage>> _asked = new();
-    private readonly SemaphoreSlim _sending = new(1);
-    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ControlSession _control;
+    private readonly InterruptedHandoffs _interrupted;
     private readonly Channel<ReceivedConnection> _connections = Channel.CreateUnbounded<ReceivedConnection>();
     private readonly string _path;
 
@@ -43,13 +39,13 @@ public sealed class HandoffClient : IAsyncDisposable
     private readonly Dictionary<uint, (ReceivedConnection Connection, int Result)> _silent = [];
     private Socket? _delivery;
     private Task _reading = Task.CompletedTask;
-    private uint _lastSequence;
     private int _isDisposed;
 
-    private HandoffClient(Socket control, string path)
+    private HandoffClient(ControlSession control, string path)
     {
         _control = control;
         _path = path;
+        _interrupted = new InterruptedHandoffs(path);
     }
 
     /// <summary>How long another daemon is waited for when one has gone within a move: a busy machine needs seconds to start it.</summary>
@@ -59,10 +55,10 @@ public sealed class HandoffClient : IAsyncDisposable
     public ChannelReader<ReceivedConnection> Connections => _connections.Reader;
 
     /// <summary>Completes when the daemon has gone, or this is disposed: registrations are over, connect anew.</summary>
-    public Task Ended => _ended.Task;
+    public Task Ended => _control.Ended;
 
     /// <summary>Questions that the daemon has not answered yet.</summary>
-    public int OutstandingCount => _asked.Count;
+    public int OutstandingCount => _control.OutstandingCount;
 
     /// <summary>Connects to the daemon.</summary>
     /// <param name="service">The worker's kind.</param>
@@ -76,18 +72,21 @@ public sealed class HandoffClient : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(worker);
         folder ??= Environment.GetEnvironmentVariable("TCPM_SOCKET_DIRECTORY") ?? DefaultFolder;
         string path = WorkerServer.PathOf(folder, service == WorkerService.Vlb ? "vlb" : "las", worker);
-        var control = new Socket(AddressFamily.Unix, SocketType.Seqpacket, ProtocolType.Unspecified);
-        var client = new HandoffClient(control, path);
+        ControlSession control;
         try
         {
-            await control.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
-            await client.OpenDeliveryAsync(cancellation).ConfigureAwait(false);
-            return client;
+            control = await ControlSession.ConnectAsync(path, cancellation).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is SocketException or ArgumentException)
         {
-            await client.DisposeAsync().ConfigureAwait(false);
             throw new IOException($"{path}: no handoff daemon answers ({failure.Message}); is there a worker {worker}?", failure);
+        }
+
+        var client = new HandoffClient(control, path);
+        try
+        {
+            await client.OpenDeliveryAsync(cancellation).ConfigureAwait(false);
+            return client;
         }
         catch
         {
@@ -103,7 +102,7 @@ public sealed class HandoffClient : IAsyncDisposable
     /// <param name="cancellation">Ends the waiting; whether it was registered is then not known.</param>
     /// <exception cref="IOException">The daemon has gone.</exception>
     public Task<HandoffResult> RegisterAsync(SafeHandle listener, TcpEnd end, uint worker, CancellationToken cancellation = default) =>
-        AskAsync(new WorkerMessage(WorkerMessageKind.Register) { End = end, Worker = worker }, listener, cancellation);
+        _control.AskAsync(new WorkerMessage(WorkerMessageKind.Register) { End = end, Worker = worker }, listener, cancellation);
 
     /// <summary>Ends a registration. Connections that have come stay.</summary>
     /// <param name="end">The address and port that were registered.</param>
@@ -111,7 +110,7 @@ public sealed class HandoffClient : IAsyncDisposable
     /// <param name="cancellation">Ends the waiting.</param>
     /// <exception cref="IOException">The daemon has gone.</exception>
     public Task<HandoffResult> UnregisterAsync(TcpEnd end, uint worker, CancellationToken cancellation = default) =>
-        AskAsync(new WorkerMessage(WorkerMessageKind.Unregister) { End = end, Worker = worker }, null, cancellation);
+        _control.AskAsync(new WorkerMessage(WorkerMessageKind.Unregister) { End = end, Worker = worker }, null, cancellation);
 
     /// <summary>
     /// Moves an established connection to a worker of another node. When that is done, close it: nothing is sent by it. Otherwise it is
@@ -138,13 +137,13 @@ public sealed class HandoffClient : IAsyncDisposable
         var message = new WorkerMessage(WorkerMessageKind.Handoff) { End = target, Worker = worker, Consumed = consumed, Tag = tag };
         try
         {
-            return await AskAsync(message, connection, cancellation).ConfigureAwait(false);
+            return await _control.AskAsync(message, connection, cancellation).ConfigureAwait(false);
         }
         catch (IOException)
         {
             // Also where this was disposed of as the daemon has gone, which may have left it silent: only a daemon can wake it.
-            return await InterruptedHandoff.EndAsync(
-                _path, new WorkerMessage(WorkerMessageKind.Recover), connection, Patience, cancellation).ConfigureAwait(false);
+            return await _interrupted.EndAsync(
+                new WorkerMessage(WorkerMessageKind.Recover), connection, Patience, cancellation).ConfigureAwait(false);
         }
     }
 
@@ -156,17 +155,14 @@ public sealed class HandoffClient : IAsyncDisposable
             return;
         }
 
-        _control.Dispose();
+        await _control.DisposeAsync().ConfigureAwait(false);
         _delivery?.Dispose();
         await _reading.ConfigureAwait(false);
-        End();
         while (_connections.Reader.TryRead(out ReceivedConnection? left))
         {
             _ = TcpSocket.Disconnect((int)left.Socket.DangerousGetHandle());
             left.Dispose();
         }
-
-        // Not the semaphore: a call may still be about to release it. It has no handle to free.
     }
 
     private async Task OpenDeliveryAsync(CancellationToken cancellation)
@@ -179,124 +175,13 @@ public sealed class HandoffClient : IAsyncDisposable
 
         using var given = new SafeSocketHandle(theirs, ownsHandle: true);
         _delivery = new Socket(new SafeSocketHandle(own, ownsHandle: true));
-        _reading = Task.WhenAll(ReadAnswersAsync(), ReadConnectionsAsync(_delivery));
-        HandoffResult hello = await AskAsync(new WorkerMessage(WorkerMessageKind.Hello), given, cancellation).ConfigureAwait(false);
+        _reading = ReadConnectionsAsync(_delivery);
+        var greeting = new WorkerMessage(WorkerMessageKind.Hello);
+        HandoffResult hello = await _control.AskAsync(greeting, given, cancellation).ConfigureAwait(false);
         if (!hello.IsDone)
         {
             throw new IOException($"{_path}: the daemon does not take this worker: {hello.Text}");
         }
-    }
-
-    private async Task<HandoffResult> AskAsync(WorkerMessage question, SafeHandle? descriptor, CancellationToken cancellation)
-    {
-        ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
-        uint sequence = Interlocked.Increment(ref _lastSequence);
-        byte[] bytes = (question with { Sequence = sequence }).ToBytes();
-        var answered = new TaskCompletionSource<WorkerMessage>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _asked[sequence] = answered;
-        try
-        {
-            await SendAsync(bytes, descriptor, cancellation).ConfigureAwait(false);
-            if (_ended.Task.IsCompleted)
-            {
-                throw Gone();
-            }
-
-            WorkerMessage answer = await answered.Task.WaitAsync(cancellation).ConfigureAwait(false);
-            return new HandoffResult((RefusalReason)answer.Result, Encoding.UTF8.GetString(answer.Tag.Span));
-        }
-        finally
-        {
-            _asked.TryRemove(sequence, out _);
-        }
-    }
-
-    /// <summary>The descriptor is the kernel's copy once the message is sent, whatever its owner does then.</summary>
-    private async Task SendAsync(byte[] bytes, SafeHandle? descriptor, CancellationToken cancellation)
-    {
-        await _sending.WaitAsync(cancellation).ConfigureAwait(false);
-        try
-        {
-            while (!TrySend(bytes, descriptor))
-            {
-                // Rare: the daemon has hundreds of kilobytes to read. One thread waits for all.
-                await Task.Run(WaitForRoom, cancellation).ConfigureAwait(false);
-            }
-        }
-        finally
-        {
-            _sending.Release();
-        }
-    }
-
-    private bool TrySend(byte[] bytes, SafeHandle? descriptor)
-    {
-        bool holdsDescriptor = false;
-        bool holdsControl = false;
-        try
-        {
-            descriptor?.DangerousAddRef(ref holdsDescriptor);
-            _control.SafeHandle.DangerousAddRef(ref holdsControl);
-            int fd = descriptor is null ? -1 : (int)descriptor.DangerousGetHandle();
-            long sent = DescriptorPassing.Send((int)_control.SafeHandle.DangerousGetHandle(), bytes, fd);
-            return sent switch
-            {
-                >= 0 => true,
-                -Errno.TryAgain => false,
-                -Errno.BadDescriptor when fd >= 0 => throw new IOException("what was to be handed to the daemon is no open descriptor"),
-                _ => throw Gone(),
-            };
-        }
-        catch (ObjectDisposedException) when (_isDisposed != 0)
-        {
-            throw Gone();
-        }
-        finally
-        {
-            if (holdsControl)
-            {
-                _control.SafeHandle.DangerousRelease();
-            }
-
-            if (holdsDescriptor)
-            {
-                descriptor!.DangerousRelease();
-            }
-        }
-    }
-
-    private void WaitForRoom()
-    {
-        Span<PollDescriptor> wait = [new PollDescriptor { Descriptor = (int)_control.Handle, Events = PollOut }];
-        _ = Libc.Poll(wait, RoomPollMilliseconds);
-    }
-
-    private async Task ReadAnswersAsync()
-    {
-        byte[] buffer = new byte[WorkerMessage.MaximumLength];
-        try
-        {
-            while (true)
-            {
-                int length = await _control.ReceiveAsync(buffer).ConfigureAwait(false);
-                if (length == 0)
-                {
-                    break;
-                }
-
-                var answer = WorkerMessage.Read(buffer.AsSpan(0, length));
-                if (_asked.TryGetValue(answer.Sequence, out TaskCompletionSource<WorkerMessage>? asked))
-                {
-                    asked.TrySetResult(answer);
-                }
-            }
-        }
-        catch (Exception failure) when (failure is SocketException or ObjectDisposedException or ImageFormatException)
-        {
-            // The end, however it came.
-        }
-
-        End();
     }
 
     private async Task ReadConnectionsAsync(Socket delivery)
@@ -340,8 +225,8 @@ public sealed class HandoffClient : IAsyncDisposable
                 var question = new WorkerMessage(WorkerMessageKind.Finish) { Result = result };
                 HandoffResult finished = _isDisposed != 0
                     ? new HandoffResult(RefusalReason.NoWorker, "")
-                    : await InterruptedHandoff.EndAsync(
-                        _path, question, connection.Socket, Patience - Stopwatch.GetElapsedTime(began), default).ConfigureAwait(false);
+                    : await _interrupted.EndAsync(
+                        question, connection.Socket, Patience - Stopwatch.GetElapsedTime(began), default).ConfigureAwait(false);
                 if (finished.IsDone && _connections.Writer.TryWrite(connection))
                 {
                     continue;
@@ -386,17 +271,4 @@ public sealed class HandoffClient : IAsyncDisposable
             socket.Dispose();
         }
     }
-
-    private void End()
-    {
-        _ended.TrySetResult();
-        foreach (TaskCompletionSource<WorkerMessage> asked in _asked.Values)
-        {
-            asked.TrySetException(Gone());
-        }
-    }
-
-    private IOException Gone() => new(_isDisposed != 0
-        ? $"{_path}: this worker's connection to its daemon was closed"
-        : $"{_path}: the handoff daemon has gone; connections stay where they are");
 }

@@ -46,6 +46,7 @@ public sealed class HandoffDaemon : IDisposable
     private readonly string _interface;
     private readonly SteeringLayer _layer;
     private readonly HeldPackets _held;
+    private readonly SteeredNode _node;
     private readonly Lifetimes _lifetimes;
     private readonly WorkerServer _workers;
     private readonly StatusServer _status;
@@ -76,17 +77,18 @@ public sealed class HandoffDaemon : IDisposable
         _listeners = Listen(configuration);
         _layer = SteeringLayer.Open(FolderOf(instance));
         _held = new HeldPackets(device, (long)configuration.HeldMegabytes << 20);
-        var node = new SteeredNode(_layer, _held, index, MacAddress.Read(found.GetPhysicalAddress().GetAddressBytes()))
+        _node = new SteeredNode(_layer, _held, index, MacAddress.Read(found.GetPhysicalAddress().GetAddressBytes()))
         {
             Addresses = configuration.LocalAddresses,
             Durations = _durations,
+            Images = ImageStore.Open(Path.Combine(configuration.SocketDirectory, "images")),
         };
         _peers = new PeerTable(
             configuration.Peers, authentication,
             (stream, link) => new PeerConnection(
-                stream, node, _workers!, _lifetimes, unsettled: _unsettled, link: link, anchors: request => AnchorOf(request, link)));
+                stream, _node, _workers!, _lifetimes, unsettled: _unsettled, link: link, anchors: request => AnchorOf(request, link)));
         int result = Lifetimes.Open(
-            node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, known => _peers.Find(known.Address), _unsettled);
+            _node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, known => _peers.Find(known.Address), _unsettled);
         _lifetimes = lifetimes ?? throw new IOException(string.Create(
             CultureInfo.InvariantCulture, $"the kernel does not tell of connections that end (sock_diag, error {-result})"));
         _workers = new WorkerServer(
@@ -175,6 +177,7 @@ public sealed class HandoffDaemon : IDisposable
             GivenUnconfirmed = _counts.Unconfirmed,
             TakenNow = _lifetimes.TakenCount,
             Undelivered = _workers.UndeliveredCount,
+            WorkersRejected = _workers.RejectedCount,
             Refused = Enum.GetValues<RefusalReason>().Where(reason => reason != RefusalReason.None && _counts.Refused(reason) > 0)
                 .ToDictionary(static reason => reason.ToString(), _counts.Refused),
             LastRefusals = Enum.GetValues<RefusalReason>().Where(reason => _counts.LastRefusal(reason) is not null)
@@ -250,7 +253,7 @@ public sealed class HandoffDaemon : IDisposable
         }
         else if (Environment.TickCount64 - link.LastSeen > _configuration.PeerTimeout * 1000L)
         {
-            link.GivenUp += _lifetimes.ForgetOwner(link.Peer.Addresses);
+            link.GivenUp += _lifetimes.ForgetOwner(link.Peer.Addresses) + _lifetimes.EndOfAnchor(link.Peer.Addresses);
         }
     }
 
@@ -308,7 +311,7 @@ public sealed class HandoffDaemon : IDisposable
 
     private async Task<Refusal> EndInterruptedAsync(WorkerMessage message, int fd)
     {
-        var interrupted = new InterruptedMove(_layer.Tables, _lifetimes, _unsettled, MoveTimes.Default.Settle);
+        var interrupted = new InterruptedMove(_node, _lifetimes, _unsettled, MoveTimes.Default.Settle);
         return message.Kind == WorkerMessageKind.Recover
             ? await interrupted.EndAsync(fd)
             : interrupted.Finish(fd, isSimple: message.Result == 0);

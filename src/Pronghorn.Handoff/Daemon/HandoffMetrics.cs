@@ -23,6 +23,7 @@ internal static class HandoffMetrics
         WriteHistogram(text, "capture_seconds", "Of a freeze, what this node did itself as the origin", node.Captures);
         WriteHistogram(text, "restore_seconds", "Of a freeze, what this node did itself as the target", node.Restores);
         Counter(text, "undelivered", "Connections that came and that no worker could be given", status.Undelivered);
+        Counter(text, "workers_rejected", "Processes that found all sessions of a worker's socket taken", status.WorkersRejected);
         Gauge(text, "taken", "Connections that other nodes gave and that have not ended", status.TakenNow);
         Gauge(text, "listeners", "Listeners that workers take connections for", status.Listeners);
         Gauge(text, "moves_under_way", "Moves that have begun and not ended", status.MovesUnderWay);

@@ -37,6 +37,9 @@ public sealed record HandoffStatus
     /// <summary>Connections that came and that no worker could be given.</summary>
     public required long Undelivered { get; init; }
 
+    /// <summary>Processes that were sent away because a worker's socket had as many sessions as it may.</summary>
+    public long WorkersRejected { get; init; }
+
     /// <summary>Moves that did not come about, by reason.</summary>
     public required IReadOnlyDictionary<string, long> Refused { get; init; }
 

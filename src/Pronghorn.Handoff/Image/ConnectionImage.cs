@@ -66,6 +66,9 @@ public sealed record ConnectionImage
 
     /// <summary>Whatever else the application sends along; nobody looks into it.</summary>
     public ReadOnlyMemory<byte> Tag { get; init; }
+
+    /// <summary>Whether a socket made of it needs no more than to leave repair: no bytes unsent, no FIN of either side's.</summary>
+    public bool IsWhole => Unsent == 0 && State == KernelTcpState.Established;
 }
 
 /// <summary>A socket option and its value.</summary>

@@ -38,6 +38,15 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
         return items.Chunk(Audit.MostItems).Select(static chunk => new Audit([.. chunk]));
     }
 
+    /// <summary>What an anchor may not have heard: where connections went that were here. Not of those that may be taken back.</summary>
+    /// <param name="anchor">Its addresses.</param>
+    public IEnumerable<Moved> LeftFrom(IReadOnlyCollection<IpAddress> anchor)
+    {
+        ArgumentNullException.ThrowIfNull(anchor);
+        HashSet<Stay> undecided = [.. unsettled.Leaving.Select(static item => item.Stay)];
+        return lifetimes.ListLeft(anchor).Where(moved => !undecided.Contains(moved.Stay));
+    }
+
     /// <summary>Says what is otherwise here.</summary>
     /// <param name="audit">What another node thinks that it gave to this one.</param>
     /// <param name="asker">That node.</param>

@@ -24,6 +24,19 @@ internal static class FinSegment
     private const byte FinAndAck = 0x11;
     private const byte HopLimit = 64;
 
+    /// <summary>Gives it to the socket, where the connection had come to that.</summary>
+    /// <param name="image">The connection.</param>
+    /// <param name="local">The end that it has here.</param>
+    /// <param name="node">The node.</param>
+    internal static void Inject(ConnectionImage image, TcpEnd local, SteeredNode node)
+    {
+        if (image.State == KernelTcpState.CloseWait)
+        {
+            Span<byte> frame = stackalloc byte[MaximumLength];
+            node.Held.Inject(frame[..Write(image, local, node.Mac, node.InterfaceIndex, frame)]);
+        }
+    }
+
     /// <summary>Writes the frame.</summary>
     /// <param name="image">The connection, in CLOSE-WAIT.</param>
     /// <param name="local">The end that it has here.</param>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Threading.Tasks;
+using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Steering;
@@ -9,12 +10,14 @@ using Pronghorn.Linux.Tcp;
 namespace Pronghorn.Handoff.Moves;
 
 /// <summary>Moves in which this node's daemon was ended. Their sockets are silent; only a worker has them still, and brings them.</summary>
-/// <param name="tables">What the former daemon has left.</param>
+/// <param name="node">The node, with what the former daemon has left.</param>
 /// <param name="lifetimes">Connections that this node was given; null for none.</param>
 /// <param name="unsettled">Asks new owners.</param>
 /// <param name="limit">How long to ask.</param>
-public sealed class InterruptedMove(SteeringTables tables, Lifetimes? lifetimes, Unsettled unsettled, TimeSpan limit)
+public sealed class InterruptedMove(SteeredNode node, Lifetimes? lifetimes, Unsettled unsettled, TimeSpan limit)
 {
+    private SteeringTables Tables => node.Layer.Tables;
+
     /// <summary>Ends a move from this node as it was decided.</summary>
     /// <param name="fd">The connection; the caller's to close.</param>
     /// <returns>None when it has moved, so that the socket has no connection any more; else that it stays, and works.</returns>
@@ -25,7 +28,7 @@ public sealed class InterruptedMove(SteeringTables tables, Lifetimes? lifetimes,
             return new Refusal(RefusalReason.NotAConnection, "the descriptor is no connection");
         }
 
-        if (!tables.FindGiven(local, remote, out GivenEntry given))
+        if (!Tables.FindGiven(local, remote, out GivenEntry given))
         {
             ConnectionCapture.GiveBack(fd);
             return new Refusal(RefusalReason.Peer, "the daemon ended within the move");
@@ -42,7 +45,7 @@ public sealed class InterruptedMove(SteeringTables tables, Lifetimes? lifetimes,
         {
             lifetimes?.TakeBack(fd, local, remote, given.Stay);
             ConnectionCapture.GiveBack(fd);
-            tables.Forget(local, remote);
+            Tables.Forget(local, remote);
             return new Refusal(RefusalReason.Peer, "the new owner's daemon ended within the move");
         }
 
@@ -62,21 +65,32 @@ public sealed class InterruptedMove(SteeringTables tables, Lifetimes? lifetimes,
         }
 
         // One that came back, of which it was not written down yet: it is with its owner.
-        if (tables.FindGiven(local, remote, out _))
+        if (Tables.FindGiven(local, remote, out _))
         {
             ConnectionCapture.Discard(fd);
             return new Refusal(RefusalReason.State, "the connection is at its former owner");
         }
 
-        tables.SetLive(local, remote);
-        ConnectionCapture.GiveBack(fd);
+        Tables.SetLive(local, remote);
         if (isSimple)
         {
+            ConnectionCapture.GiveBack(fd);
             return Refusal.None;
         }
 
-        // What it lacked ended with the daemon. Out of repair it is a reset, which tells the peer at once.
+        ConnectionImage? image = node.Images?.Find(local, remote);
+        Refusal refusal = image is null
+            ? new Refusal(RefusalReason.Peer, "the daemon ended with a part of the connection") : ConnectionRestore.Resume(fd, image);
+        node.Images?.Forget(local, remote);
+        if (refusal.IsNone)
+        {
+            FinSegment.Inject(image!, local, node);
+            return Refusal.None;
+        }
+
+        // Out of repair it is a reset, which tells the peer at once.
+        ConnectionCapture.GiveBack(fd);
         ConnectionCapture.Discard(fd);
-        return new Refusal(RefusalReason.Peer, "the daemon ended with a part of the connection");
+        return refusal;
     }
 }

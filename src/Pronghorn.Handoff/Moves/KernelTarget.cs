@@ -132,15 +132,30 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     {
         ArgumentNullException.ThrowIfNull(request);
         ConnectionImage image = _image ?? throw new InvalidOperationException("nothing was restored");
-        Refusal refusal = taker.TryGive(request.Listener, request.Worker, _fd, image, out IGivenConnection? given);
-        if (!refusal.IsNone)
+        if (!image.IsWhole)
         {
-            return refusal;
+            node.Images?.TrySave(_local, request.Remote, image);
         }
 
+        try
+        {
+            Refusal refusal = taker.TryGive(request.Listener, request.Worker, _fd, image, out IGivenConnection? given);
+            return refusal.IsNone ? GoLive(request, image, given) : refusal;
+        }
+        finally
+        {
+            if (!image.IsWhole)
+            {
+                node.Images?.Forget(_local, request.Remote);
+            }
+        }
+    }
+
+    private Refusal GoLive(Prepare request, ConnectionImage image, IGivenConnection? given)
+    {
         // From here on a daemon that comes after this one finishes it, with what the worker brings.
         SetOwned(request);
-        refusal = ConnectionRestore.GoLive(_fd, image);
+        Refusal refusal = ConnectionRestore.GoLive(_fd, image);
         if (!refusal.IsNone)
         {
             given?.Release(isLive: false);
@@ -154,11 +169,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
             node.Held.Replay();
         }
 
-        if (image.State == KernelTcpState.CloseWait)
-        {
-            Span<byte> frame = stackalloc byte[FinSegment.MaximumLength];
-            node.Held.Inject(frame[..FinSegment.Write(image, _local, node.Mac, node.InterfaceIndex, frame)]);
-        }
+        FinSegment.Inject(image, _local, node);
 
         if (anchor is not null)
         {

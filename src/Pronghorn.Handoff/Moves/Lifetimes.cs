@@ -28,7 +28,7 @@ public sealed class Lifetimes : IDisposable
     private readonly TcpEndMonitor _monitor;
     private readonly SocketDiagnostics _diagnostics;
     private readonly ConcurrentDictionary<ulong, Taken> _taken = new();
-    private readonly ConcurrentDictionary<Stay, Taken> _left = new();
+    private readonly ConcurrentDictionary<Stay, (Taken Taken, TcpEnd Target)> _left = new();
 
     // Whose the entries of a pair of ends are: what was left behind must not take away what came later.
     private readonly ConcurrentDictionary<(TcpEnd Local, TcpEnd Remote), object> _owners = new();
@@ -159,7 +159,7 @@ public sealed class Lifetimes : IDisposable
             return;
         }
 
-        _left[stay] = taken;
+        _left[stay] = (taken, target);
         Tell(taken, new Moved(stay, taken.Known, taken.Remote, target));
     }
 
@@ -197,11 +197,21 @@ public sealed class Lifetimes : IDisposable
     public void Finish(Repointed repointed)
     {
         ArgumentNullException.ThrowIfNull(repointed);
-        if (_left.TryRemove(repointed.Stay, out Taken? taken))
+        if (_left.TryRemove(repointed.Stay, out (Taken Taken, TcpEnd Target) left))
         {
-            After(() => Forget(taken));
+            After(() => Forget(left.Taken));
         }
     }
+
+    /// <summary>
+    /// Connections that left and whose anchor has not said that it sends nothing this way any more. It asks about what it has here; of
+    /// what has ended elsewhere meanwhile it has nothing to ask, and answers only what it is told.
+    /// </summary>
+    /// <param name="anchor">The anchor's addresses.</param>
+    internal IEnumerable<Moved> ListLeft(IReadOnlyCollection<IpAddress> anchor) =>
+        from left in _left
+        where anchor.Contains(left.Value.Taken.Known.Address)
+        select new Moved(left.Key, left.Value.Taken.Known, left.Value.Taken.Remote, left.Value.Target);
 
     /// <summary>A connection that this node gave away has ended at its owner.</summary>
     public void Bury(Ended ended)
@@ -230,6 +240,26 @@ public sealed class Lifetimes : IDisposable
         }
 
         return count;
+    }
+
+    /// <summary>
+    /// A node has gone for good: what came by it and is here gets no packet of its peer any more. Its sockets end, as the node itself
+    /// does not know them when it is back; the peer, if it can be reached, is told.
+    /// </summary>
+    /// <param name="addresses">Its addresses.</param>
+    /// <returns>How many connections that were.</returns>
+    public int EndOfAnchor(IReadOnlyCollection<IpAddress> addresses)
+    {
+        foreach ((Stay stay, (Taken taken, _)) in _left)
+        {
+            if (addresses.Contains(taken.Known.Address) && _left.TryRemove(stay, out _))
+            {
+                After(() => Forget(taken));
+            }
+        }
+
+        return _taken.Count(taken => addresses.Contains(taken.Value.Known.Address) && !taken.Value.IsHome
+            && DestroySocket(taken.Key, taken.Value.Local, taken.Value.Remote) == 0);
     }
 
     /// <summary>What there is here of a connection, by its ends.</summary>
@@ -296,8 +326,8 @@ public sealed class Lifetimes : IDisposable
         }
         else
         {
-            // Its anchor asks about the stay here, and hears of the next one then.
-            _left[given.Stay] = taken;
+            // Its anchor asks about the stay here, and hears of the next one then; if it does not ask any more, it is told.
+            _left[given.Stay] = (taken, given.Target);
         }
     }
 
@@ -315,12 +345,28 @@ public sealed class Lifetimes : IDisposable
         After(() => Forget(taken));
     }
 
+    // The kernel says that it has ended, and its entries go as always.
+    private int DestroySocket(ulong cookie, TcpEnd local, TcpEnd remote)
+    {
+        var socket = new DiagnosedSocket(
+            !local.Address.IsIpv4, IpProtocol.Tcp, 0, local.Address, local.Port, remote.Address, remote.Port, 0, cookie);
+        lock (_diagnostics)
+        {
+            return _diagnostics.Destroy(socket);
+        }
+    }
+
     private int ListSockets(out Dictionary<(TcpEnd Local, TcpEnd Remote), ulong> sockets)
     {
         List<DiagnosedSocket> found = [];
         sockets = [];
-        int result = _diagnostics.List(isIpv6: false, IpProtocol.Tcp, 0, found);
-        result = result < 0 ? result : _diagnostics.List(isIpv6: true, IpProtocol.Tcp, 0, found);
+        int result;
+        lock (_diagnostics)
+        {
+            result = _diagnostics.List(isIpv6: false, IpProtocol.Tcp, 0, found);
+            result = result < 0 ? result : _diagnostics.List(isIpv6: true, IpProtocol.Tcp, 0, found);
+        }
+
         foreach (DiagnosedSocket socket in found)
         {
             sockets[(new TcpEnd(socket.Local, socket.LocalPort), new TcpEnd(socket.Remote, socket.RemotePort))] = socket.Cookie;

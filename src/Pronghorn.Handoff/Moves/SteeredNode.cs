@@ -20,6 +20,9 @@ public sealed record SteeredNode(SteeringLayer Layer, HeldPackets Held, int Inte
     /// <summary>Where it is counted how long the node's own part of moves takes.</summary>
     public MoveDurations Durations { get; init; } = new();
 
+    /// <summary>Keeps what a daemon that comes after this one needs; null for none.</summary>
+    public ImageStore? Images { get; init; }
+
     /// <summary>Makes a socket of a family, in the node's network namespace.</summary>
     public Func<bool, int> OpenSocket { get; init; } = TcpSocket.Open;
 }

@@ -3,6 +3,7 @@ using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.IO;
+using System.Linq;
 using System.Security.Cryptography;
 using System.Threading;
 using System.Threading.Channels;
@@ -186,14 +187,19 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     /// <summary>Takes no connections from now on.</summary>
     public void RefuseNew() => _refusesNew = true;
 
-    /// <summary>Tells the other what this node gave to it, and hears later what is not so.</summary>
-    /// <param name="owner">The other's addresses.</param>
+    /// <summary>Tells the other what this node gave to it, and hears later what is not so; and what went on from here.</summary>
+    /// <param name="other">The other's addresses.</param>
     /// <param name="cancellation">Ends it.</param>
-    public async Task AuditAsync(IReadOnlyCollection<IpAddress> owner, CancellationToken cancellation)
+    public async Task AuditAsync(IReadOnlyCollection<IpAddress> other, CancellationToken cancellation)
     {
-        foreach (Audit audit in _audits?.About(owner) ?? [])
+        if (_audits is null)
         {
-            await SendAsync(audit, cancellation);
+            return;
+        }
+
+        foreach (Message message in _audits.About(other).Concat<Message>(_audits.LeftFrom(other)))
+        {
+            await SendAsync(message, cancellation);
         }
     }
 

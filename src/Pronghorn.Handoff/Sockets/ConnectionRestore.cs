@@ -79,10 +79,34 @@ public static class ConnectionRestore
         return Refusal.None;
     }
 
+    /// <summary>Ends repair of a socket that may be anywhere in the midst of that: whoever did it was ended.</summary>
+    /// <param name="fd">A socket of <see cref="TryMake"/>, to which its application has written nothing yet.</param>
+    /// <param name="image">Its image.</param>
+    public static Refusal Resume(int fd, ConnectionImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        uint sequence = 0;
+        int result = TcpRepair.Enter(fd);
+        result = result < 0 ? result : TcpRepair.Select(fd, RepairSide.Send);
+        result = result < 0 ? result : TcpRepair.GetSequence(fd, out sequence);
+        result = result < 0 ? result : TcpRepair.Select(fd, RepairSide.None);
+        if (result < 0)
+        {
+            return Refusal.FromKernel("reading how much was written", result);
+        }
+
+        // A FIN counts as one more.
+        uint written = sequence - (image.WriteSequence - (uint)image.Unsent);
+        return written <= image.Unsent + 1u
+            ? GoLive(fd, image, (int)Math.Min(written, (uint)image.Unsent))
+            : new Refusal(RefusalReason.State, "the image is of another connection");
+    }
+
     /// <summary>Ends repair: the connection is this node's from now on.</summary>
     /// <param name="fd">A socket of <see cref="TryMake"/>.</param>
     /// <param name="image">Its image.</param>
-    public static Refusal GoLive(int fd, ConnectionImage image)
+    /// <param name="alreadyWritten">Of the bytes that were not sent, how many the socket has.</param>
+    public static Refusal GoLive(int fd, ConnectionImage image, int alreadyWritten = 0)
     {
         ArgumentNullException.ThrowIfNull(image);
         int left = TcpRepair.Leave(fd);
@@ -91,8 +115,10 @@ public static class ConnectionRestore
             return Refusal.FromKernel("leaving repair", left);
         }
 
+        SocketOptions.RestoreAfterRepair(fd, image.Options);
+
         // What was never sent is sent as if it were written now.
-        ReadOnlySpan<byte> unsent = image.SendQueue.Span[^image.Unsent..];
+        ReadOnlySpan<byte> unsent = image.SendQueue.Span[^(image.Unsent - alreadyWritten)..];
         while (unsent.Length > 0)
         {
             long written = Libc.Send(fd, unsent, MessageDontWait | MessageNoSignal);

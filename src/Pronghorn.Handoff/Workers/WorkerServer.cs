@@ -29,8 +29,6 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
 {
     private const short PollIn = 1;
     private const int StopPollMilliseconds = 100;
-    private const UnixFileMode SocketMode =
-        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 
     // Of one worker at once: what it may have the daemon hold and read into memory is bounded by it.
     private const int MostHandoffs = 256;
@@ -39,14 +37,14 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
 
     private readonly WorkerHandoff _handoff;
     private readonly WorkerHandoff? _recover;
-    private readonly int _mostSessions;
-    private readonly List<(Socket Socket, string Path, MoveQuota Quota)> _listeners = [];
+    private readonly List<WorkerSocket> _listeners = [];
     private readonly List<WorkerSession> _sessions = [];
     private readonly ConcurrentDictionary<(TcpEnd Listener, uint Worker), WorkerSession> _registered = new();
     private readonly byte[] _buffer = new byte[WorkerMessage.MaximumLength + 1];
     private readonly Thread _thread;
     private uint _lastGiven;
     private long _undelivered;
+    private long _rejected;
     private volatile bool _stopped;
 
     /// <summary>Makes the sockets and begins to listen.</summary>
@@ -61,14 +59,12 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         ArgumentNullException.ThrowIfNull(handoff);
         _handoff = handoff;
         _recover = recover;
-        _mostSessions = 16 + (workers * s_services.Length * 4);
         WorkerFolder.Create(folder);
         foreach (string service in s_services)
         {
             for (int worker = 0; worker < workers; worker++)
             {
-                string path = PathOf(folder, service, worker);
-                _listeners.Add((Listen(path), path, new MoveQuota(movesPerSecond)));
+                _listeners.Add(new WorkerSocket(PathOf(folder, service, worker), movesPerSecond));
             }
         }
 
@@ -81,6 +77,9 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
 
     /// <summary>Connections that came and that no worker could be given in the end: they stay with the node that had them.</summary>
     public long UndeliveredCount => Interlocked.Read(ref _undelivered);
+
+    /// <summary>Processes that were sent away because a worker's socket had as many sessions as it may.</summary>
+    public long RejectedCount => Interlocked.Read(ref _rejected);
 
     /// <summary>The socket of a worker.</summary>
     /// <param name="folder">The folder of all.</param>
@@ -102,7 +101,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         var message = new WorkerMessage(WorkerMessageKind.Connection)
         {
             Sequence = Interlocked.Increment(ref _lastGiven),
-            Result = image.Unsent > 0 || image.State != KernelTcpState.Established ? 1 : 0,
+            Result = image.IsWhole ? 0 : 1,
             Worker = worker,
             End = image.Remote,
             Consumed = image.Consumed,
@@ -133,33 +132,14 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
 
         _stopped = true;
         _thread.Join();
-        foreach ((Socket socket, string path, _) in _listeners)
+        foreach (WorkerSocket listener in _listeners)
         {
-            socket.Dispose();
-            File.Delete(path);
+            listener.Dispose();
         }
 
         foreach (WorkerSession session in _sessions)
         {
             session.Dispose();
-        }
-    }
-
-    private static Socket Listen(string path)
-    {
-        File.Delete(path);
-        var socket = new Socket(AddressFamily.Unix, SocketType.Seqpacket, ProtocolType.Unspecified);
-        try
-        {
-            socket.Bind(new UnixDomainSocketEndPoint(path));
-            File.SetUnixFileMode(path, SocketMode);
-            socket.Listen();
-            return socket;
-        }
-        catch (Exception failure) when (failure is SocketException or ArgumentException)
-        {
-            socket.Dispose();
-            throw new IOException($"{path}: {failure.Message}", failure);
         }
     }
 
@@ -182,7 +162,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
             PollDescriptor[] wait = new PollDescriptor[_listeners.Count + _sessions.Count];
             for (int i = 0; i < wait.Length; i++)
             {
-                int fd = i < _listeners.Count ? (int)_listeners[i].Socket.Handle : _sessions[i - _listeners.Count].Control;
+                int fd = i < _listeners.Count ? _listeners[i].Descriptor : _sessions[i - _listeners.Count].Control;
                 wait[i] = new PollDescriptor { Descriptor = fd, Events = PollIn };
             }
 
@@ -207,7 +187,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
 
                 if (i < _listeners.Count)
                 {
-                    Accept(_listeners[i].Socket, _listeners[i].Quota);
+                    Accept(_listeners[i]);
                 }
                 else if (!TryServe(_sessions[i - _listeners.Count]))
                 {
@@ -217,23 +197,15 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         }
     }
 
-    private void Accept(Socket listener, MoveQuota quota)
+    private void Accept(WorkerSocket listener)
     {
-        try
+        if (!listener.TryAccept(out WorkerSession? session))
         {
-            Socket accepted = listener.Accept();
-            if (_sessions.Count < _mostSessions)
-            {
-                _sessions.Add(new WorkerSession(accepted, quota));
-            }
-            else
-            {
-                accepted.Dispose();
-            }
+            Interlocked.Increment(ref _rejected);
         }
-        catch (SocketException)
+        else if (session is not null)
         {
-            // It has gone again.
+            _sessions.Add(session);
         }
     }
 
@@ -280,8 +252,15 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
                 Close(fd);
                 return session.TryAnswer(message, refusal);
             case WorkerMessageKind.Recover or WorkerMessageKind.Finish when fd >= 0:
-                _ = RecoverAsync(session, message, fd);
-                return true;
+                if (session.TryBeginRecovery(MostHandoffs))
+                {
+                    _ = RecoverAsync(session, message, fd);
+                    return true;
+                }
+
+                // That word alone has the worker ask again.
+                Close(fd);
+                return session.TryAnswer(message, new Refusal(RefusalReason.Busy, "many moves are being ended; ask again"));
             default:
                 Close(fd);
                 return false;
@@ -349,6 +328,7 @@ public sealed class WorkerServer : IConnectionTaker, IDisposable
         }
         finally
         {
+            session.EndHandoff();
             Close(fd);
         }
     }

@@ -14,7 +14,10 @@ using Pronghorn.Linux.Tcp;
 namespace Pronghorn.Handoff.Workers;
 
 /// <summary>A worker's two sockets: on one it asks and is answered, on the other it gets connections.</summary>
-internal sealed class WorkerSession(Socket control, MoveQuota quota) : IDisposable
+/// <param name="control">On which it asks; this disposes of it.</param>
+/// <param name="quota">What it may ask for.</param>
+/// <param name="ended">Called once, when it is over, by the server's thread.</param>
+internal sealed class WorkerSession(Socket control, MoveQuota quota, Action ended) : IDisposable
 {
     private const short PollOut = 4;
     private const int LongestReason = 512;
@@ -152,17 +155,31 @@ internal sealed class WorkerSession(Socket control, MoveQuota quota) : IDisposab
                 RefusalReason.Limit, $"this worker has had {quota.PerSecond} connections moved in a second (worker_moves_per_second)");
         }
 
-        if (Interlocked.Increment(ref _handoffs) <= most)
+        if (TryBegin(most))
         {
             return Refusal.None;
         }
 
-        EndHandoff();
         return new Refusal(RefusalReason.Limit, $"{most} connections of this worker are being moved already");
     }
 
-    /// <summary>A move has ended.</summary>
+    /// <summary>Begins to end a move of a former daemon's: it has counted for the worker's quota already.</summary>
+    /// <param name="most">Most that the session may have under way.</param>
+    internal bool TryBeginRecovery(int most) => TryBegin(most);
+
+    /// <summary>A move has ended, or was recovered.</summary>
     internal void EndHandoff() => Interlocked.Decrement(ref _handoffs);
+
+    private bool TryBegin(int most)
+    {
+        if (Interlocked.Increment(ref _handoffs) <= most)
+        {
+            return true;
+        }
+
+        EndHandoff();
+        return false;
+    }
 
     /// <summary>Answers. False when the worker does not read its answers.</summary>
     internal bool TryAnswer(WorkerMessage question, Refusal refusal)
@@ -200,5 +217,7 @@ internal sealed class WorkerSession(Socket control, MoveQuota quota) : IDisposab
                 _delivery = -1;
             }
         }
+
+        ended();
     }
 }

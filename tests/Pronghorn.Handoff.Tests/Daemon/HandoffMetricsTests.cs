@@ -43,6 +43,7 @@ public sealed class HandoffMetricsTests
         Bytes = new Dictionary<string, ulong> { ["Redirected"] = 13 },
         Peers = [new PeerStatus("edge-2", "10.0.0.3:1950", true, null, 14), new PeerStatus("\"3\\", "10.0.0.4:1950", false, "x", 0)],
         PeersRejected = 15,
+        WorkersRejected = 16,
         MovesUnderWay = 16,
     };
 
@@ -65,6 +66,7 @@ public sealed class HandoffMetricsTests
         Assert.Equal(0, page["pronghorn_handoff_peer_connected{peer=\"\\\"3\\\\\"}"]);
         Assert.Equal(14, page["pronghorn_handoff_peer_given_up_total{peer=\"edge-2\"}"]);
         Assert.Equal(15, page["pronghorn_handoff_streams_rejected_total"]);
+        Assert.Equal(16, page["pronghorn_handoff_workers_rejected_total"]);
         Assert.Equal(16, page["pronghorn_handoff_moves_under_way"]);
     }
 

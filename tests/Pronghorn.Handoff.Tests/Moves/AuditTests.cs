@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Net;
 using System.Net.Sockets;
 using System.Threading;
 using System.Threading.Tasks;
@@ -21,6 +22,7 @@ public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
     private const int Port = 7500;
 
     private static readonly TcpEnd s_peer = new(IpAddress.Parse("10.2.0.1"), 1000);
+    private static readonly TimeSpan s_grace = TimeSpan.FromMilliseconds(50);
     private static readonly Stay s_stay = new(77, 5);
 
     private readonly HandoffWorld.Node _anchor;
@@ -90,6 +92,73 @@ public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
         Assert.Equal([new Moved(s_stay.Next(), Known, s_peer, next)], _told.Messages);
     }
 
+    /// <summary>The word of the move was lost, and the connection ended with the third node before its anchor asked.</summary>
+    [Fact]
+    public void OwnerHasGivenItToAnother_WhereItEnded_TheOwnerTellsAndNothingIsLeft()
+    {
+        TcpEnd next = Owned with { Address = IpAddress.Parse("10.2.0.13") };
+        using Socket socket = _owner.Listen(false, Port);
+        Assert.Equal(0, _owner.Layer.Tables.Translate(Owned, s_peer, Known, s_stay));
+        _owners.Watch((int)socket.Handle, s_stay, Known, s_peer, Owned, _told);
+        Assert.Equal(0, _owner.Layer.Tables.Redirect(Owned, s_peer, next, _owner.InterfaceIndex, s_stay.Next()));
+        _owners.Leave((int)socket.Handle, next, s_stay.Next());
+        _told.Messages.Clear();
+        _anchors.Bury(new Ended(s_stay.Next(), Known, s_peer));
+        Assert.Empty(new Audits(NodeOf(_anchor), _anchors, new Unsettled()).About([Owned.Address]));
+        var audits = new Audits(NodeOf(_owner), _owners, new Unsettled());
+
+        Moved moved = Assert.Single(audits.LeftFrom([Known.Address]));
+        _anchors.Repoint(moved, _told);
+        _owners.Finish((Repointed)Assert.Single(_told.Messages));
+
+        Assert.Empty(audits.LeftFrom([Known.Address]));
+        AssertSoon(() => _owner.Layer.Tables.CountEntries() == (0, 0));
+    }
+
+    [Fact]
+    public async Task OwnerHasGivenItToAnother_WhichMayNotHaveIt_TheAnchorIsNotTold()
+    {
+        TcpEnd next = Owned with { Address = IpAddress.Parse("10.2.0.13") };
+        using Socket socket = _owner.Listen(false, Port);
+        Assert.Equal(0, _owner.Layer.Tables.Translate(Owned, s_peer, Known, s_stay));
+        _owners.Watch((int)socket.Handle, s_stay, Known, s_peer, Owned, _told);
+        _owners.Leave((int)socket.Handle, next, s_stay.Next());
+        var unsettled = new Unsettled();
+        Task<bool?> asking = unsettled.WaitForOwnerAsync(
+            new AuditItem(s_stay.Next(), Owned, s_peer, next, IsUnsettled: true), TimeSpan.FromMinutes(1));
+        var audits = new Audits(NodeOf(_owner), _owners, unsettled);
+
+        Assert.Empty(audits.LeftFrom([Known.Address]));
+        unsettled.Settle(s_stay.Next(), isOwned: true);
+
+        Assert.True(await asking);
+        Assert.Single(audits.LeftFrom([Known.Address]));
+    }
+
+    [Fact]
+    public void AnchorIsLost_WhatCameByItEnds_AndNothingElse()
+    {
+        using Socket listener = _owner.Listen(false, Port);
+        using Socket one = Connect();
+        using Socket came = listener.Accept();
+        using Socket two = Connect();
+        using Socket own = listener.Accept();
+        TcpEnd other = Known with { Address = IpAddress.Parse("10.2.0.13") };
+        TcpEnd local = _owner.End(false, Port);
+        Assert.Equal(0, TcpSocket.GetRemote((int)came.Handle, out TcpEnd peer));
+        Assert.Equal(0, TcpSocket.GetRemote((int)own.Handle, out TcpEnd otherPeer));
+        _owners.Watch((int)came.Handle, s_stay, Known, peer, local, _told);
+        _owners.Watch((int)own.Handle, new Stay(78, 1), other, otherPeer, local, _told);
+
+        Assert.Equal(1, _owners.EndOfAnchor([Known.Address]));
+
+        Assert.Equal(SocketError.ConnectionAborted, Assert.Throws<SocketException>(() => came.Receive(new byte[1])).SocketErrorCode);
+        came.Dispose();
+        own.Send("here"u8);
+        Assert.Equal(4, two.Receive(new byte[9]));
+        AssertSoon(() => _owners.TakenCount == 1);
+    }
+
     public void Dispose()
     {
         _anchors.Dispose();
@@ -105,9 +174,24 @@ public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
         new Audits(NodeOf(_owner), _owners, new Unsettled()).Answer(audit, _told);
     }
 
+    private Socket Connect() => NamespaceThread.Run(_owner.Place, () =>
+    {
+        var made = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 20_000 };
+        made.Connect(IPAddress.Parse(_owner.Address(false)), Port);
+        return made;
+    });
+
+    private static void AssertSoon(Func<bool> holds)
+    {
+        for (long end = Environment.TickCount64 + 30_000; !holds();)
+        {
+            Assert.True(Environment.TickCount64 < end, "not within half a minute");
+        }
+    }
+
     private static Lifetimes Open(HandoffWorld.Node node) => NamespaceThread.Run(node.Place, () =>
     {
-        Assert.Equal(0, Lifetimes.Open(NodeOf(node), TimeSpan.FromMinutes(1), out Lifetimes? made));
+        Assert.Equal(0, Lifetimes.Open(NodeOf(node), s_grace, out Lifetimes? made));
         return made!;
     });
 

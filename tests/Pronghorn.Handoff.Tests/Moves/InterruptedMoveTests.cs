@@ -4,13 +4,17 @@ using System.IO;
 using System.Linq;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Threading.Tasks;
+using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Moves;
 using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Steering;
+using Pronghorn.Handoff.Tests.Image;
 using Pronghorn.Handoff.Tests.Steering;
 using Pronghorn.Lab;
+using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 using Xunit;
 
@@ -24,6 +28,7 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
 
     private readonly HandoffWorld.Node _node;
     private readonly TcpEnd _owner;
+    private readonly string _folder = Directory.CreateTempSubdirectory("pronghorn-images-").FullName;
     private readonly Socket _listener;
     private readonly Socket _client;
     private readonly Socket _server;
@@ -46,8 +51,12 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
         Assert.Equal(0, TcpSocket.GetRemote((int)_server.Handle, out _remote));
     }
 
+    private SteeredNode Steered => new(_node.Layer, _node.Hold, _node.InterfaceIndex, _node.Mac) { Images = ImageStore.Open(_folder) };
+
+    private InterruptedMove Interrupted(Unsettled unsettled, TimeSpan limit) => new(Steered, null, unsettled, limit);
+
     private Task<Refusal> EndAsync(int fd) =>
-        new InterruptedMove(Tables, null, new Unsettled(), TimeSpan.FromMilliseconds(1)).EndAsync(fd);
+        Interrupted(new Unsettled(), TimeSpan.FromMilliseconds(1)).EndAsync(fd);
 
     private SteeringTables Tables => _node.Layer.Tables;
 
@@ -88,7 +97,7 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
         var stay = new Stay(1, 1);
         Assert.Equal(0, Tables.Redirect(Local, _remote, _owner, _node.InterfaceIndex, stay));
         var unsettled = new Unsettled();
-        Task<Refusal> ending = new InterruptedMove(Tables, null, unsettled, TimeSpan.FromSeconds(30)).EndAsync((int)_server.Handle);
+        Task<Refusal> ending = Interrupted(unsettled, TimeSpan.FromSeconds(30)).EndAsync((int)_server.Handle);
         Assert.Equal([stay], unsettled.Leaving.Select(static item => item.Stay));
         unsettled.Settle(stay, isOwned: false);
 
@@ -135,8 +144,101 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
         AssertTalks();
     }
 
+    /// <summary>The daemon was killed when it had given such a connection to a worker, before, within or after writing them.</summary>
+    [Theory]
+    [InlineData(false, 0)]
+    [InlineData(true, 0)]
+    [InlineData(true, 4)]
+    [InlineData(true, 11)]
+    public void Came_WithBytesUnsent_TheNextDaemonWritesWhatIsLeft_Once(bool hasLeftRepair, int written)
+    {
+        const string Unsent = "never sent.";
+        int fd = Remake(image => image with
+        {
+            SendQueue = Encoding.ASCII.GetBytes(Unsent), Unsent = Unsent.Length, WriteSequence = image.WriteSequence + (uint)Unsent.Length,
+        });
+        if (hasLeftRepair)
+        {
+            Assert.Equal(0, TcpRepair.Leave(fd));
+            Assert.Equal(written, Libc.Send(fd, Encoding.ASCII.GetBytes(Unsent[..written]), 0));
+        }
+
+        Refusal stays = Interrupted(new Unsettled(), default).Finish(fd, isSimple: false);
+
+        Assert.True(stays.IsNone, stays.ToString());
+        Assert.Equal(3, Libc.Send(fd, "end"u8, 0));
+        AssertReadsAll(Unsent + "end");
+        Assert.Empty(Directory.GetFiles(_folder));
+        _ = Libc.Close(fd);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Came_WithTheServersFinUnsent_ThePeerReadsTheEnd(bool isShut)
+    {
+        int fd = Remake(image => image with
+        {
+            State = KernelTcpState.FinWait1, SendQueue = "last"u8.ToArray(), Unsent = 4, WriteSequence = image.WriteSequence + 4,
+        });
+        if (isShut)
+        {
+            Assert.Equal(0, TcpRepair.Leave(fd));
+            Assert.Equal(4, Libc.Send(fd, "last"u8, 0));
+            Assert.Equal(0, Libc.Shutdown(fd, 1));
+        }
+
+        Refusal stays = Interrupted(new Unsettled(), default).Finish(fd, isSimple: false);
+
+        Assert.True(stays.IsNone, stays.ToString());
+        AssertReadsAll("last");
+        Assert.Equal(0, _client.Receive(new byte[1]));
+        _ = Libc.Close(fd);
+    }
+
+    [Fact]
+    public void Came_WithThePeersFin_TheWorkerReadsTheEnd()
+    {
+        _client.Shutdown(SocketShutdown.Send);
+        Assert.Equal(0, _server.Receive(new byte[1]));
+        int fd = Remake(static image => image);
+
+        Refusal stays = Interrupted(new Unsettled(), default).Finish(fd, isSimple: false);
+
+        Assert.True(stays.IsNone, stays.ToString());
+        using var moved = new Socket(new SafeSocketHandle(fd, ownsHandle: true)) { Blocking = true, ReceiveTimeout = LimitMilliseconds };
+        Assert.Equal(0, moved.Receive(new byte[1]));
+        moved.Send("answer"u8);
+        AssertReadsAll("answer");
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Came_WithBytesUnsent_AndTheirImageIsNotThere_ThePeerHearsOfIt(bool isAnothers)
+    {
+        int fd = Remake(image => image with { SendQueue = "lost"u8.ToArray(), Unsent = 4, WriteSequence = image.WriteSequence + 4 });
+        foreach (string file in Directory.GetFiles(_folder))
+        {
+            File.Delete(file);
+        }
+
+        if (isAnothers)
+        {
+            Steered.Images!.TrySave(Local, _remote, TestImage.Of(Local, _remote));
+        }
+
+        Refusal stays = Interrupted(new Unsettled(), default).Finish(fd, isSimple: false);
+
+        Assert.Equal(isAnothers ? RefusalReason.State : RefusalReason.Peer, stays.Reason);
+        SocketException reset = Assert.Throws<SocketException>(() => _client.Receive(new byte[1]));
+        Assert.Equal(SocketError.ConnectionReset, reset.SocketErrorCode);
+        _ = Libc.Close(fd);
+    }
+
     public void Dispose()
     {
+        Directory.Delete(_folder, recursive: true);
         _client.Dispose();
         _server.Dispose();
         _listener.Dispose();
@@ -148,6 +250,32 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
     {
         Assert.Equal(0, Tables.Hold(Local, _remote, new Stay(1, 1)));
         Assert.True(ConnectionCapture.TryTake((int)_server.Handle, out _).IsNone);
+    }
+
+    /// <summary>As the target's daemon does it, up to giving the connection to a worker; the ends are the same as before.</summary>
+    private int Remake(Func<ConnectionImage, ConnectionImage> change)
+    {
+        Assert.True(ConnectionCapture.TryTake((int)_server.Handle, out ConnectionImage? taken).IsNone);
+        Assert.Equal(0, ConnectionCapture.Discard((int)_server.Handle));
+        ConnectionImage image = change(taken!);
+        int fd = -1;
+        Refusal refusal = NamespaceThread.Run(_node.Place, () => ConnectionRestore.TryMake(image, Local, out fd));
+        Assert.True(refusal.IsNone, refusal.ToString());
+        Assert.True(Steered.Images!.TrySave(Local, _remote, image));
+        return fd;
+    }
+
+    private void AssertReadsAll(string text)
+    {
+        byte[] buffer = new byte[text.Length];
+        for (int got = 0; got < buffer.Length;)
+        {
+            int count = _client.Receive(buffer.AsSpan(got));
+            Assert.NotEqual(0, count);
+            got += count;
+        }
+
+        Assert.Equal(text, Encoding.ASCII.GetString(buffer));
     }
 
     private int ReceiveError(out SocketError error)
@@ -168,6 +296,6 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
     {
         byte[] buffer = new byte[100];
         int count = socket.Receive(buffer);
-        Assert.Equal(text, System.Text.Encoding.ASCII.GetString(buffer, 0, count));
+        Assert.Equal(text, Encoding.ASCII.GetString(buffer, 0, count));
     }
 }

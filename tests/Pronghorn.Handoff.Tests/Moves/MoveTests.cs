@@ -241,8 +241,7 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
         }
 
         private static SteeredNode NodeOf(HandoffWorld.Node node) => new(
-            node.Layer, node.Hold, node.InterfaceIndex,
-            MacAddress.Parse(node.Place.Run("cat", $"/sys/class/net/{HandoffWorld.Interface}/address").Trim()))
+            node.Layer, node.Hold, node.InterfaceIndex, node.Mac)
         {
             OpenSocket = isIpv6 => NamespaceThread.Run(node.Place, () => TcpSocket.Open(isIpv6)),
         };

@@ -35,11 +35,7 @@ public sealed class RandomMovesTests(ITestOutputHelper output)
         using var cable = Cable.Start(world.ClientCable!, faults, seed);
         Process[] daemons = [.. Enumerable.Range(0, world.Nodes).Select(world.StartDaemon)];
 
-        // What a daemon was about to write for a connection ends with it: such a one is reset (docs/handoff.md).
-        StreamWorker[] workers =
-        [
-            .. Enumerable.Range(0, world.Nodes).Select(node => new StreamWorker(world, node, movesUnsent: !areKilled)),
-        ];
+        StreamWorker[] workers = [.. Enumerable.Range(0, world.Nodes).Select(node => new StreamWorker(world, node))];
         await world.WaitUntilConnectedAsync(0, 1, 2);
         while (!workers.All(static worker => worker.IsRegistered))
         {

@@ -24,7 +24,6 @@ internal sealed class StreamWorker : IAsyncDisposable
     private const int LargestPart = 20_000;
 
     private readonly int _node;
-    private readonly bool _movesUnsent;
     private readonly DaemonWorld _world;
     private readonly Socket[] _listeners;
     private readonly CancellationTokenSource _stopped = new();
@@ -36,10 +35,9 @@ internal sealed class StreamWorker : IAsyncDisposable
     /// <summary>Begins to serve.</summary>
     /// <param name="world">The nodes.</param>
     /// <param name="node">Its own.</param>
-    /// <param name="movesUnsent">Whether it gives connections away while bytes of theirs are unsent.</param>
-    public StreamWorker(DaemonWorld world, int node, bool movesUnsent)
+    public StreamWorker(DaemonWorld world, int node)
     {
-        (_world, _node, _movesUnsent) = (world, node, movesUnsent);
+        (_world, _node) = (world, node);
         _listeners = NamespaceThread.Run(world.NodeOf(node), () => ((bool[])[false, true]).Select(isIpv6 =>
         {
             var end = new IPEndPoint(IPAddress.Parse(DaemonWorld.AddressOf(node, isIpv6)), DaemonWorld.Port);
@@ -210,7 +208,7 @@ internal sealed class StreamWorker : IAsyncDisposable
     /// <summary>Tries it. What it read and did not give away is kept.</summary>
     private async Task<(bool HasMoved, ReadOnlyMemory<byte> Kept)?> TryMoveAsync(Socket socket, StreamState state, byte[] buffer)
     {
-        if (_daemon is not { } daemon || (!_movesUnsent && TcpRepair.GetUnsent((int)socket.Handle) > 0))
+        if (_daemon is not { } daemon)
         {
             return null;
         }

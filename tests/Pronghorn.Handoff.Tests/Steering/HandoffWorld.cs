@@ -73,6 +73,8 @@ public sealed class HandoffWorld : IDisposable
 
         public int InterfaceIndex => interfaceIndex;
 
+        public MacAddress Mac => MacAddress.Parse(place.Run("cat", $"/sys/class/net/{Interface}/address").Trim());
+
         public SteeringLayer Layer => layer;
 
         public HeldPackets Hold => hold;
@@ -88,7 +90,15 @@ public sealed class HandoffWorld : IDisposable
         {
             var end = new IPEndPoint(IPAddress.Parse(Address(isIpv6)), port);
             var listener = new Socket(end.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            listener.Bind(end);
+            try
+            {
+                listener.Bind(end);
+            }
+            catch (SocketException failure)
+            {
+                throw new InvalidOperationException($"{end}: {failure.Message}; there are:\n{place.Run("ss", "-tanoe")}", failure);
+            }
+
             listener.Listen();
             return listener;
         });

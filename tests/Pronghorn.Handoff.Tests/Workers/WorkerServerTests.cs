@@ -192,19 +192,30 @@ public sealed class WorkerServerTests : IDisposable
     }
 
     [Fact]
-    public void ManyConnections_AreBounded()
+    public void ManySessions_AreBounded_ForEachSocketAndProcess()
     {
-        int most = 16 + (2 * 2 * 4);
+        // Of one process, which this is; another worker's socket has its own.
+        const int Most = 4;
         using Worker worker = Connect();
-        Socket[] more = new Socket[most];
-        for (int i = 0; i < most; i++)
+        Socket[] more = new Socket[Most + 1];
+        for (int i = 0; i < more.Length; i++)
         {
             more[i] = Worker.Open(WorkerServer.PathOf(_folder, "vlb", 1));
         }
 
         Assert.Equal(0, more[^1].Receive(new byte[1]));
+        Assert.Equal(1, _server.RejectedCount);
         Assert.Equal(0, worker.Ask(Register(Listening), (int)_listener.Handle).Result);
         Array.ForEach(more, static socket => socket.Dispose());
+
+        // Who has gone leaves its place.
+        AssertSoon(() =>
+        {
+            using Socket again = Worker.Open(WorkerServer.PathOf(_folder, "vlb", 1));
+            Assert.Equal(8, DescriptorPassing.Send((int)again.Handle, "nonsense"u8, -1));
+            long before = _server.RejectedCount;
+            return again.Receive(new byte[1]) == 0 && _server.RejectedCount == before;
+        });
     }
 
     [Fact]
