@@ -131,7 +131,7 @@ int pronghorn_handoff_egress(struct __sk_buff *context)
 	owned = bpf_map_lookup_elem(&handoff_outbound, &key);
 	if (!owned)
 		return VERDICT_PASS;
-	if (!owned->is_live && (segment.flags & TCP_FLAG_RST))
+	if (!owned->is_live)
 		return drop(HANDOFF_COUNT_DROP_OWN);
 	/* The peer uses its port again, and the first node has not heard yet of the end here: the SYN comes again, and begins another there. */
 	if (refuses_syn(&segment))

@@ -51,7 +51,10 @@ struct handoff_outbound {
 	__u64 connection;
 	__be32 source[4];
 	__be16 source_port;
-	/* 0 until the connection goes on here: whoever gave it may take it back, so that no reset must reach the peer. */
+	/*
+	 * 0 until the connection goes on here. Whoever gave it may take it back until then: no reset must reach the peer, and no
+	 * acknowledgement of what only a silent socket has.
+	 */
 	__u16 is_live;
 	__u32 epoch;
 	__u64 packets;

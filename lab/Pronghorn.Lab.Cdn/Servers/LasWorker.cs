@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Client;
+using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Workers;
 using Pronghorn.Lab.Cdn.Content;
 using Pronghorn.Lab.Cdn.Events;
@@ -160,14 +161,15 @@ internal sealed class LasWorker : IDisposable
             {
                 await using HandoffClient client =
                     await HandoffClient.ConnectAsync(WorkerService.Las, Index, Options.SocketDirectory, cancellation);
-                HandoffResult result = await client.RegisterAsync(_listener.SafeHandle, Options.Listen, (uint)Index, cancellation);
-                if (result.IsDone)
-                {
-                    await ServeDaemonAsync(client, cancellation);
-                }
-                else
+                HandoffResult result = await RegisterAsync(client, cancellation);
+                if (!result.IsDone)
                 {
                     Counts.AddStayed(result.Text);
+                }
+
+                if (result.IsDone || client.Ended.IsCompleted)
+                {
+                    await ServeDaemonAsync(client, cancellation);
                 }
             }
             catch (IOException failure)
@@ -187,6 +189,19 @@ internal sealed class LasWorker : IDisposable
             {
                 return;
             }
+        }
+    }
+
+    private async Task<HandoffResult> RegisterAsync(HandoffClient client, CancellationToken cancellation)
+    {
+        try
+        {
+            return await client.RegisterAsync(_listener.SafeHandle, Options.Listen, (uint)Index, cancellation);
+        }
+        catch (IOException failure)
+        {
+            // It has gone before it answered, and may have given something already.
+            return new HandoffResult(RefusalReason.Peer, failure.Message);
         }
     }
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
-using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
+using System.Linq;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Threading;
 using System.Threading.Channels;
 using System.Threading.Tasks;
@@ -28,6 +27,9 @@ public sealed class HandoffClient : IAsyncDisposable
     /// <summary>Where daemons have their sockets unless tcpm.conf(5) says otherwise.</summary>
     public const string DefaultFolder = "/run/tcpm";
 
+    // Moves of a batch at once.
+    private const int BatchWindow = 32;
+
     private const int SequencedPackets = 0x80005; // SOCK_SEQPACKET | SOCK_CLOEXEC
 
     private readonly ControlSession _control;
@@ -40,6 +42,7 @@ public sealed class HandoffClient : IAsyncDisposable
     private Socket? _delivery;
     private Task _reading = Task.CompletedTask;
     private int _isDisposed;
+    private bool _hasLostDaemon;
 
     private HandoffClient(ControlSession control, string path)
     {
@@ -147,7 +150,56 @@ public sealed class HandoffClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends registrations and the connection to the daemon. Connections that were not taken yet are reset.</summary>
+    /// <summary>
+    /// Moves many connections, as <see cref="HandOffAsync"/> does each: all that a worker has before it is stopped, say. As many at once
+    /// as keep both daemons busy; more would only wait frozen.
+    /// </summary>
+    /// <param name="batch">The connections.</param>
+    /// <param name="cancellation">Begins no more; those under way are finished.</param>
+    /// <returns>
+    /// What has become of each, in the same order. Of one that was not begun the reason is <see cref="RefusalReason.Refused"/>, and of
+    /// one whose daemon has gone for good <see cref="RefusalReason.Kernel"/>: only closing it is left.
+    /// </returns>
+    public async Task<IReadOnlyList<HandoffResult>> HandOffAllAsync(
+        IReadOnlyList<HandoffRequest> batch, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        var results = new HandoffResult[batch.Count];
+        int next = -1;
+        await Task.WhenAll(Enumerable.Range(0, Math.Min(BatchWindow, batch.Count)).Select(_ => MoveSomeAsync())).ConfigureAwait(false);
+        return results;
+
+        async Task MoveSomeAsync()
+        {
+            for (int i = Interlocked.Increment(ref next); i < batch.Count; i = Interlocked.Increment(ref next))
+            {
+                results[i] = cancellation.IsCancellationRequested
+                    ? new HandoffResult(RefusalReason.Refused, "the batch was cancelled before its turn came")
+                    : await TryHandOffAsync(batch[i]).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task<HandoffResult> TryHandOffAsync(HandoffRequest one)
+    {
+        try
+        {
+            return await HandOffAsync(one.Connection, one.Target, one.Worker, one.Consumed, one.Tag, default).ConfigureAwait(false);
+        }
+        catch (IOException failure)
+        {
+            return new HandoffResult(RefusalReason.Kernel, failure.Message);
+        }
+        catch (ObjectDisposedException)
+        {
+            return new HandoffResult(RefusalReason.Refused, "this worker's connection to its daemon was closed");
+        }
+    }
+
+    /// <summary>
+    /// Ends registrations and the connection to the daemon. Connections that were not taken yet are reset: where the daemon has gone, read
+    /// <see cref="Connections"/> to its end first.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
@@ -155,6 +207,7 @@ public sealed class HandoffClient : IAsyncDisposable
             return;
         }
 
+        _hasLostDaemon = Ended.IsCompleted;
         await _control.DisposeAsync().ConfigureAwait(false);
         _delivery?.Dispose();
         await _reading.ConfigureAwait(false);
@@ -209,27 +262,45 @@ public sealed class HandoffClient : IAsyncDisposable
             // The end, however it came.
         }
 
-        await FinishSilentAsync().ConfigureAwait(false);
+        if (_isDisposed == 0)
+        {
+            await FinishSilentAsync(_silent.Values, reset: false).ConfigureAwait(false);
+        }
+        else if (_hasLostDaemon)
+        {
+            // Nobody takes them, and their clients would wait for ever. Whoever disposes of this does not wait for the next daemon.
+            _ = FinishSilentAsync([.. _silent.Values], reset: true);
+        }
+        else
+        {
+            // They are live as soon as the daemon has no more to do with them, and closing says so to the client.
+            Array.ForEach([.. _silent.Values], static silent => silent.Connection.Dispose());
+        }
+
+        _silent.Clear();
         _connections.Writer.TryComplete();
     }
 
     /// <summary>The daemon ended before it said that these are live: the next one says so.</summary>
-    private async Task FinishSilentAsync()
+    private async Task FinishSilentAsync(IEnumerable<(ReceivedConnection Connection, int Result)> silent, bool reset)
     {
         // All together wait no longer than one.
         long began = Stopwatch.GetTimestamp();
-        foreach ((ReceivedConnection connection, int result) in _silent.Values)
+        foreach ((ReceivedConnection connection, int result) in silent)
         {
             try
             {
                 var question = new WorkerMessage(WorkerMessageKind.Finish) { Result = result };
-                HandoffResult finished = _isDisposed != 0
-                    ? new HandoffResult(RefusalReason.NoWorker, "")
-                    : await _interrupted.EndAsync(
-                        question, connection.Socket, Patience - Stopwatch.GetElapsedTime(began), default).ConfigureAwait(false);
-                if (finished.IsDone && _connections.Writer.TryWrite(connection))
+                HandoffResult finished = await _interrupted.EndAsync(
+                    question, connection.Socket, Patience - Stopwatch.GetElapsedTime(began), default).ConfigureAwait(false);
+                if (finished.IsDone && !reset && _connections.Writer.TryWrite(connection))
                 {
                     continue;
+                }
+
+                if (finished.IsDone)
+                {
+                    _ = TcpSocket.Disconnect((int)connection.Socket.DangerousGetHandle());
                 }
             }
             catch (IOException)
@@ -239,8 +310,6 @@ public sealed class HandoffClient : IAsyncDisposable
 
             connection.Dispose();
         }
-
-        _silent.Clear();
     }
 
     private void Take(ReadOnlySpan<byte> bytes, int fd)

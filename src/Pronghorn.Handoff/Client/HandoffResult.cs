@@ -25,13 +25,20 @@ public readonly record struct HandoffResult(RefusalReason Reason, string Text)
 public sealed record ReceivedConnection(
     SafeSocketHandle Socket, TcpEnd Peer, uint Worker, ReadOnlyMemory<byte> Consumed, ReadOnlyMemory<byte> Tag) : IDisposable
 {
+    private Socket? _made;
+
     /// <summary>As a socket of System.Net, which owns it from then on. It waits for ever where one that was accepted does.</summary>
-    public Socket ToSocket() => new(Socket);
+    public Socket ToSocket() => _made ??= new Socket(Socket);
 
     /// <summary>Closes the descriptor, as close(2) does; nothing when it was closed already, or made a socket that was.</summary>
     public void Dispose()
     {
-        if (!Socket.IsClosed && !Socket.IsInvalid)
+        if (_made is not null)
+        {
+            // It would wait for ever for a handle to be released that was taken from it.
+            _made.Dispose();
+        }
+        else if (!Socket.IsClosed && !Socket.IsInvalid)
         {
             // The handle's own Dispose sets SO_LINGER to 0 before: whoever has another descriptor of the connection would reset it when
             // he closes that, and the client would lose what is still on its way.

@@ -79,6 +79,13 @@ public sealed class InterruptedMove(SteeredNode node, Lifetimes? lifetimes, Unse
         }
 
         ConnectionImage? image = node.Images?.Find(local, remote);
+        if (image is null && !TcpRepair.IsEntered(fd))
+        {
+            // It is whole: a daemon has finished it, and ended before its worker had heard of that.
+            SocketOptions.RestoreAfterRepair(fd, default);
+            return Refusal.None;
+        }
+
         Refusal refusal = image is null
             ? new Refusal(RefusalReason.Peer, "the daemon ended with a part of the connection") : ConnectionRestore.Resume(fd, image);
         node.Images?.Forget(local, remote);

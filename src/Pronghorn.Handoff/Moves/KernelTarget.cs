@@ -121,11 +121,19 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         node.Layer.Tables.ForgetGiven(local, request.Remote);
         return node.Layer.Tables.Translate(local, request.Remote, request.Known, request.Stay) switch
         {
-            0 => Refusal.None,
+            0 => HoldUntilLive(request),
             -Errno.TooBig => new Refusal(RefusalReason.TableFull, "the table of connections taken is full"),
             int result => Refusal.FromKernel("having answers leave under the known address", result),
         };
     }
+
+    // In repair a socket still takes segments, and acknowledges them: what it has and nobody else would be lost with this daemon.
+    private Refusal HoldUntilLive(Prepare request) => node.Layer.Tables.Hold(_local, request.Remote, request.Stay) switch
+    {
+        0 => Refusal.None,
+        -Errno.TooBig => new Refusal(RefusalReason.TableFull, "the table of connections given away is full"),
+        int result => Refusal.FromKernel("holding what comes before the connection works here", result),
+    };
 
     /// <inheritdoc/>
     public Refusal GoLive(Prepare request)
@@ -153,8 +161,13 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
 
     private Refusal GoLive(Prepare request, ConnectionImage image, IGivenConnection? given)
     {
-        // From here on a daemon that comes after this one finishes it, with what the worker brings.
-        SetOwned(request);
+        // From here on a daemon that comes after this one finishes it, with what the worker brings. Its own packets may leave now.
+        if (_formerOwner is null)
+        {
+            node.Layer.Tables.SetLive(_local, request.Remote);
+        }
+
+        node.Layer.Tables.Forget(_local, request.Remote);
         Refusal refusal = ConnectionRestore.GoLive(_fd, image);
         if (!refusal.IsNone)
         {
@@ -162,15 +175,9 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
             return refusal;
         }
 
-        if (_formerOwner is not null)
-        {
-            _formerOwner = null;
-            node.Layer.Tables.Forget(request.Known, request.Remote);
-            node.Held.Replay();
-        }
-
+        _formerOwner = null;
+        node.Held.Replay();
         FinSegment.Inject(image, _local, node);
-
         if (anchor is not null)
         {
             lifetimes?.Watch(_fd, request.Stay, request.Known, request.Remote, _local, anchor);
@@ -182,18 +189,6 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         return Refusal.None;
     }
 
-    private void SetOwned(Prepare request)
-    {
-        if (_formerOwner is null)
-        {
-            node.Layer.Tables.SetLive(_local, request.Remote);
-        }
-        else
-        {
-            node.Layer.Tables.SetReturned(request.Known, request.Remote, request.Stay);
-        }
-    }
-
     /// <inheritdoc/>
     public void Drop(Prepare request)
     {
@@ -201,6 +196,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         if (_image is not null && !IsReturning(request))
         {
             lifetimes?.Unclaim(_local, request.Remote);
+            node.Layer.Tables.Forget(_local, request.Remote);
             node.Layer.Tables.ForgetTranslation(_local, request.Remote);
         }
 

@@ -24,7 +24,7 @@ public readonly record struct GivenEntry(
 /// <param name="Remote">The peer.</param>
 /// <param name="Known">The end that the peer knows.</param>
 /// <param name="Stay">Its stay here.</param>
-/// <param name="HasLived">Whether it went on here, or sent something at least.</param>
+/// <param name="HasLived">Whether it went on here.</param>
 public readonly record struct TakenEntry(TcpEnd Local, TcpEnd Remote, TcpEnd Known, Stay Stay, bool HasLived);
 
 /// <summary>
@@ -116,15 +116,6 @@ public sealed class SteeringTables : IDisposable
         }
     }
 
-    /// <summary>A connection that comes back is this node's: what is held for it is given to its socket here, whoever does that.</summary>
-    public int SetReturned(TcpEnd local, TcpEnd remote, Stay stay)
-    {
-        lock (_lock)
-        {
-            return Put(ConnectionKey.Create(local, remote), SteeringMode.Hold, default, 0, stay);
-        }
-    }
-
     /// <summary>The connection has ended at its owner, where its last segments still go, until <see cref="ForgetBuried"/>.</summary>
     /// <returns>0, or -ENOENT where there is nothing of it, or it moved once more after that stay.</returns>
     public int Bury(TcpEnd local, TcpEnd remote, Stay stay)
@@ -190,7 +181,10 @@ public sealed class SteeringTables : IDisposable
         return _outbound.Update(ConnectionKey.Create(local, remote), entry);
     }
 
-    /// <summary>From now on what was restored here may reset: until then the peer must not hear that there is no socket.</summary>
+    /// <summary>
+    /// From now on what was restored here may send. Until then the peer must not hear that there is no socket, nor that one has what it
+    /// sent: that would be lost with a daemon that ends now, as the connection goes on where it came from.
+    /// </summary>
     public int SetLive(TcpEnd local, TcpEnd remote)
     {
         ConnectionKey key = ConnectionKey.Create(local, remote);

@@ -119,7 +119,7 @@ internal struct OutboundEntry
 
     internal readonly TakenEntry At(ConnectionKey key) => new(
         key.LocalEnd, key.RemoteEnd, new TcpEnd(Source.ToAddress(), BinaryPrimitives.ReverseEndianness(SourcePort)),
-        new Stay(Connection, Epoch), IsLive != 0 || Packets > 0);
+        new Stay(Connection, Epoch), IsLive != 0);
 }
 
 /// <summary>enum handoff_counter: packets, and at the end bytes of packets, since the programs were loaded first.</summary>

@@ -72,6 +72,9 @@ public static class TcpRepair
     /// <summary>Ends repair without a packet. The window must have been set.</summary>
     public static int Leave(int fd) => Libc.SetSocketOption(fd, Level, OptionRepair, RepairOffNoProbe);
 
+    /// <summary>Whether a socket is in repair.</summary>
+    public static bool IsEntered(int fd) => Libc.GetSocketOption(fd, Level, OptionRepair, out int value, out _) == 0 && value != 0;
+
     /// <summary>Chooses the queue that sequence numbers, sends and receives are about.</summary>
     public static int Select(int fd, RepairSide side) => Libc.SetSocketOption(fd, Level, OptionRepairQueue, (int)side);
 

@@ -133,6 +133,34 @@ public sealed class HandoffClientTests : IDisposable
         _mayAnswer.SetResult();
     }
 
+    /// <summary>Its client would wait for ever for what is in repair, and nobody has it any more.</summary>
+    [Fact]
+    public async Task DaemonGoes_WhileSomethingComes_AndTheWorkerDoesNotWait_TheNextDaemonIsAskedNevertheless()
+    {
+        HandoffClient client = await ConnectAsync();
+        Assert.True((await client.RegisterAsync(_listener.SafeHandle, Listening, 0)).IsDone);
+        using var coming = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await coming.ConnectAsync(_listener.LocalEndPoint!);
+        ConnectionImage image = TestImage.Of(Listening, Listening);
+        Assert.True(_server.TryGive(Listening, 0, (int)coming.Handle, image, out _).IsNone);
+        _server.Dispose();
+        await client.Ended.WaitAsync(s_patience);
+        await client.DisposeAsync();
+        var asked = new TaskCompletionSource<WorkerMessageKind>();
+
+        using var next = new WorkerServer(_folder, 1, HandOffAsync, (message, _) =>
+        {
+            asked.TrySetResult(message.Kind);
+            return Task.FromResult(Refusal.None);
+        });
+
+        Assert.Equal(WorkerMessageKind.Finish, await asked.Task.WaitAsync(s_patience));
+        using Socket server = await _listener.AcceptAsync();
+        SocketException reset = await Assert.ThrowsAsync<SocketException>(
+            async () => await server.ReceiveAsync(new byte[1]).WaitAsync(s_patience));
+        Assert.Equal(SocketError.ConnectionReset, reset.SocketErrorCode);
+    }
+
     [Fact]
     public async Task TooMuchContent_IsRefusedHere()
     {

@@ -150,6 +150,23 @@ public sealed class DaemonWorld : IDisposable
 
     public async Task<HandoffStatus> StatusOfAsync(int node) => await HandoffStatus.AskAsync(SocketsOf(node), CancellationToken.None);
 
+    /// <summary>Waits until a node's daemon is up.</summary>
+    public async Task WaitUntilItAnswersAsync(int node)
+    {
+        for (long end = Environment.TickCount64 + 60_000; ;)
+        {
+            try
+            {
+                await StatusOfAsync(node);
+                return;
+            }
+            catch (IOException) when (Environment.TickCount64 < end)
+            {
+                await Task.Delay(10);
+            }
+        }
+    }
+
     /// <summary>Waits until these nodes' daemons have streams with each other.</summary>
     public async Task WaitUntilConnectedAsync(params int[] nodes)
     {

@@ -163,9 +163,13 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
             Assert.Equal(written, Libc.Send(fd, Encoding.ASCII.GetBytes(Unsent[..written]), 0));
         }
 
-        Refusal stays = Interrupted(new Unsettled(), default).Finish(fd, isSimple: false);
+        // A second time: the daemon that did it was killed before its worker had the answer.
+        for (int i = 0; i < 2; i++)
+        {
+            Refusal stays = Interrupted(new Unsettled(), default).Finish(fd, isSimple: false);
+            Assert.True(stays.IsNone, stays.ToString());
+        }
 
-        Assert.True(stays.IsNone, stays.ToString());
         Assert.Equal(3, Libc.Send(fd, "end"u8, 0));
         AssertReadsAll(Unsent + "end");
         Assert.Empty(Directory.GetFiles(_folder));

@@ -59,19 +59,18 @@ public sealed class RandomMovesTests(ITestOutputHelper output)
         ];
         var killer = new Random(seed);
         int killed = 0;
-        while (workers.Sum(static worker => worker.Moved) < enough && !clients.Any(static client => client.IsFaulted))
+        while ((workers.Sum(static worker => worker.Moved) < enough || (areKilled && killed < enough / 100))
+            && !clients.Any(static client => client.IsFaulted))
         {
             if (areKilled)
             {
-                int node = killer.Next(world.Nodes);
                 long before = workers.Sum(static worker => worker.Moved);
                 while (workers.Sum(static worker => worker.Moved) < before + 40 && !clients.Any(static client => client.IsFaulted))
                 {
                     await Task.Delay(1);
                 }
 
-                DaemonWorld.End(daemons[node], killer.Next(2) == 0 ? "KILL" : "TERM");
-                daemons[node] = world.StartDaemon(node);
+                await EndOneAsync(world, daemons, killer);
                 killed++;
             }
 
@@ -79,6 +78,11 @@ public sealed class RandomMovesTests(ITestOutputHelper output)
         }
 
         await stopped.CancelAsync();
+        foreach (string problem in workers.SelectMany(static worker => worker.Problems))
+        {
+            output.WriteLine(problem);
+        }
+
         await Task.WhenAll(clients);
         long moved = workers.Sum(static worker => worker.Moved);
         output.WriteLine($"{moved} moves of {ended} connections, {killed} daemons ended");
@@ -88,6 +92,16 @@ public sealed class RandomMovesTests(ITestOutputHelper output)
             await worker.DisposeAsync();
             Assert.Empty(worker.Problems);
         }
+    }
+
+    private static async Task EndOneAsync(DaemonWorld world, Process[] daemons, Random killer)
+    {
+        int node = killer.Next(world.Nodes);
+
+        // One that is never up is no daemon that ends.
+        await world.WaitUntilItAnswersAsync(node);
+        DaemonWorld.End(daemons[node], killer.Next(2) == 0 ? "KILL" : "TERM");
+        daemons[node] = world.StartDaemon(node);
     }
 
     private static int CountFiles(Process daemon) => Directory.GetFiles($"/proc/{daemon.Id}/fd").Length;

@@ -75,11 +75,7 @@ internal sealed class StreamWorker : IAsyncDisposable
             {
                 await using HandoffClient client = await HandoffClient.ConnectAsync(
                     WorkerService.Las, 0, _world.SocketsOf(_node), _stopped.Token);
-                for (int i = 0; i < _listeners.Length; i++)
-                {
-                    await client.RegisterAsync(_listeners[i].SafeHandle, EndOf(_node, isIpv6: i == 1), 0, _stopped.Token);
-                }
-
+                await RegisterAsync(client);
                 _daemon = client;
                 await foreach (ReceivedConnection came in client.Connections.ReadAllAsync(_stopped.Token))
                 {
@@ -93,6 +89,21 @@ internal sealed class StreamWorker : IAsyncDisposable
             }
 
             _daemon = null;
+        }
+    }
+
+    private async Task RegisterAsync(HandoffClient client)
+    {
+        try
+        {
+            for (int i = 0; i < _listeners.Length; i++)
+            {
+                await client.RegisterAsync(_listeners[i].SafeHandle, EndOf(_node, isIpv6: i == 1), 0, _stopped.Token);
+            }
+        }
+        catch (IOException)
+        {
+            // It has gone again. What came to the first listener has come nevertheless.
         }
     }
 

@@ -165,6 +165,7 @@ public sealed class PathMtuTests(NarrowWorld world) : IClassFixture<NarrowWorld>
         Assert.Equal(0, world.B.Layer.Tables.Translate(there, remote, local, stay));
         Assert.Equal(0, a.Layer.Tables.Redirect(local, remote, there, way, stay));
         Assert.Equal(0, ConnectionCapture.Discard((int)server.Handle));
+        Assert.Equal(0, world.B.Layer.Tables.SetLive(there, remote));
         Assert.True(ConnectionRestore.GoLive(fd, image!).IsNone);
         return new Moved(client, new Socket(new SafeSocketHandle(fd, ownsHandle: true)));
     }

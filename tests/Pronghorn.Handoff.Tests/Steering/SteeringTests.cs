@@ -7,6 +7,7 @@ using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Lab;
+using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 using Xunit;
 
@@ -41,6 +42,7 @@ public sealed class SteeringTests(HandoffWorld world) : IClassFixture<HandoffWor
         Assert.True(made.IsNone, made.ToString());
         Assert.Equal(0, b.Layer.Tables.Translate(there, remote, local, new Stay(1, 1)));
         Assert.Equal(0, a.Layer.Tables.Redirect(local, remote, there, a.InterfaceIndex, new Stay(1, 1)));
+        Assert.Equal(0, b.Layer.Tables.SetLive(there, remote));
         a.Hold.Replay();
         Assert.Equal(0, ConnectionCapture.Discard((int)server.Handle));
         Assert.True(ConnectionRestore.GoLive(fd, image!).IsNone);
@@ -89,6 +91,101 @@ public sealed class SteeringTests(HandoffWorld world) : IClassFixture<HandoffWor
         server.Send("answer"u8);
         Assert.Equal("answer"u8.ToArray(), await ReceiveAsync(client, 6));
         AssertNothingDropped(a);
+    }
+
+    /// <summary>What only the new socket has, which is silent still, would be lost where the new owner's daemon ends now.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task PeerSends_WhileTheNewOwnerIsSilent_AndThatGoes_TheFormerOwnerHearsIt(bool isIpv6)
+    {
+        using Decided move = Decide(isIpv6);
+        await HoldAsync(world.Nodes[1], "during".Length);
+        Assert.Equal(0, TcpRepair.GetUnread(move.Descriptor));
+        Assert.Equal(0, Libc.Close(move.Descriptor));
+
+        ConnectionCapture.GiveBack((int)move.Server.Handle);
+        Assert.Equal(0, world.Nodes[0].Layer.Tables.Forget(move.Local, move.Remote));
+
+        Assert.Equal("during"u8.ToArray(), await ReceiveAsync(move.Server, 6));
+        move.Server.Send("answer"u8);
+        Assert.Equal("answer"u8.ToArray(), await ReceiveAsync(move.Client, 6));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task PeerSends_WhileTheNewOwnerIsSilent_AndThatGoesOn_NothingIsSentAgain(bool isIpv6)
+    {
+        // On a busy machine the peer's timer can run out before this has come to it.
+        uint sentAgain = 1;
+        for (int attempt = 0; attempt < 5 && sentAgain > 0; attempt++)
+        {
+            sentAgain = await GoOnAsync(isIpv6);
+        }
+
+        Assert.Equal(0u, sentAgain);
+    }
+
+    private async Task<uint> GoOnAsync(bool isIpv6)
+    {
+        using Decided move = Decide(isIpv6);
+        HandoffWorld.Node there = world.Nodes[1];
+        await HoldAsync(there, "during".Length);
+        Assert.Equal(0, there.Layer.Tables.SetLive(move.There, move.Remote));
+        Assert.Equal(0, there.Layer.Tables.Forget(move.There, move.Remote));
+        Assert.True(ConnectionRestore.GoLive(move.Descriptor, move.Image).IsNone);
+        there.Hold.Replay();
+        using var moved = new Socket(new SafeSocketHandle(move.Descriptor, ownsHandle: true)) { Blocking = true };
+        Assert.Equal("during"u8.ToArray(), await ReceiveAsync(moved, 6));
+        Assert.Equal(0, TcpInformation.Query((int)move.Client.Handle, out TcpInformation client));
+        Assert.Equal(0, ConnectionCapture.Discard((int)move.Server.Handle));
+        return client.Retransmissions;
+    }
+
+    /// <summary>A move up to its decision; what the client sends goes to a socket that is silent.</summary>
+    private Decided Decide(bool isIpv6)
+    {
+        ushort port = s_port++;
+        (HandoffWorld.Node a, HandoffWorld.Node b) = (world.Nodes[0], world.Nodes[1]);
+        using Socket listener = a.Listen(isIpv6, port);
+        Socket client = Connect(a, isIpv6, port);
+        Socket server = listener.Accept();
+        (TcpEnd local, TcpEnd there) = (a.End(isIpv6, port), b.End(isIpv6, port));
+        Assert.Equal(0, TcpSocket.GetRemote((int)server.Handle, out TcpEnd remote));
+        Assert.Equal(0, a.Layer.Tables.Hold(local, remote, new Stay(port, 1)));
+        Assert.True(ConnectionCapture.TryTake((int)server.Handle, out ConnectionImage? image).IsNone);
+        int fd = -1;
+        Refusal made = NamespaceThread.Run(b.Place, () => ConnectionRestore.TryMake(image!, there, out fd));
+        Assert.True(made.IsNone, made.ToString());
+        Assert.Equal(0, b.Layer.Tables.Translate(there, remote, local, new Stay(port, 1)));
+        Assert.Equal(0, b.Layer.Tables.Hold(there, remote, new Stay(port, 1)));
+        Assert.Equal(0, a.Layer.Tables.Redirect(local, remote, there, a.InterfaceIndex, new Stay(port, 1)));
+        client.Send("during"u8);
+        return new Decided(world, client, server, image!, fd, local, remote, there);
+    }
+
+    private static async Task HoldAsync(HandoffWorld.Node node, int length)
+    {
+        for (long end = Environment.TickCount64 + 20_000; node.Hold.Bytes < length; await Task.Delay(1))
+        {
+            Assert.True(Environment.TickCount64 < end, "nothing is held");
+        }
+    }
+
+    private sealed record Decided(
+        HandoffWorld World, Socket Client, Socket Server, ConnectionImage Image, int Descriptor, TcpEnd Local, TcpEnd Remote, TcpEnd There)
+        : IDisposable
+    {
+        public void Dispose()
+        {
+            Client.Dispose();
+            Server.Dispose();
+            World.Nodes[0].Layer.Tables.Forget(Local, Remote);
+            World.Nodes[1].Layer.Tables.Forget(There, Remote);
+            World.Nodes[1].Layer.Tables.ForgetTranslation(There, Remote);
+            World.Nodes[1].Hold.Replay();
+        }
     }
 
     private static void AssertNothingDropped(HandoffWorld.Node node)
