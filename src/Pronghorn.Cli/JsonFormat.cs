@@ -16,6 +16,7 @@ namespace Pronghorn.Cli;
 [JsonSerializable(typeof(BenchmarkRecord[]))]
 [JsonSerializable(typeof(ServiceRow[]))]
 [JsonSerializable(typeof(HandoffRow[]))]
+[JsonSerializable(typeof(MovesRow[]))]
 [JsonSerializable(typeof(DiagnosisReport))]
 [JsonSerializable(typeof(SocketSnapshot[]))]
 [JsonSerializable(typeof(ProcessSnapshot[]))]

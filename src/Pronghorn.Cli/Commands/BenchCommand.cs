@@ -19,6 +19,7 @@ internal static class BenchCommand
         CreateRedis(),
         BenchServicesCommand.Create(),
         BenchHandoffCommand.Create(),
+        BenchMovesCommand.Create(),
     };
 
     private static Command CreateRedis()

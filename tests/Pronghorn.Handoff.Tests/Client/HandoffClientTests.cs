@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Net;
@@ -131,6 +132,41 @@ public sealed class HandoffClientTests : IDisposable
         IOException absent = await Assert.ThrowsAsync<IOException>(ConnectAsync);
         Assert.Contains("las-0.sock", absent.Message, StringComparison.Ordinal);
         _mayAnswer.SetResult();
+    }
+
+    [Fact]
+    public async Task Batch_IsAskedForTogether_AndEachHasItsAnswer()
+    {
+        const int Count = 100;
+        await using HandoffClient client = await ConnectAsync();
+        HandoffRequest[] batch = [.. Enumerable.Range(0, Count).Select(i => new HandoffRequest(_listener.SafeHandle, Listening, (uint)i))];
+        Task<IReadOnlyList<HandoffResult>> moving = client.HandOffAllAsync(batch);
+        SpinWait.SpinUntil(() => Volatile.Read(ref _waiting) > 1, s_patience);
+        Assert.InRange(Volatile.Read(ref _waiting), 2, Count - 1);
+        _mayAnswer.SetResult();
+
+        IReadOnlyList<HandoffResult> results = await moving.WaitAsync(s_patience);
+
+        Assert.Equal(Enumerable.Range(0, Count).Select(static i => i % 2 == 0), results.Select(static one => one.IsDone));
+        Assert.Contains("number 7", results[7].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Batch_Cancelled_WhatIsUnderWayIsFinished_AndTheRestIsNotBegun()
+    {
+        await using HandoffClient client = await ConnectAsync();
+        HandoffRequest[] batch = [.. Enumerable.Range(0, 100).Select(i => new HandoffRequest(_listener.SafeHandle, Listening, 2))];
+        using var cancelled = new CancellationTokenSource();
+        Task<IReadOnlyList<HandoffResult>> moving = client.HandOffAllAsync(batch, cancelled.Token);
+        SpinWait.SpinUntil(() => Volatile.Read(ref _waiting) > 1, s_patience);
+        await cancelled.CancelAsync();
+        _mayAnswer.SetResult();
+
+        IReadOnlyList<HandoffResult> results = await moving.WaitAsync(s_patience);
+
+        Assert.Equal(Volatile.Read(ref _waiting), results.Count(static one => one.IsDone));
+        Assert.All(results.Where(static one => !one.IsDone), static one => Assert.Equal(RefusalReason.Refused, one.Reason));
+        Assert.Contains(results, static one => !one.IsDone);
     }
 
     /// <summary>Its client would wait for ever for what is in repair, and nobody has it any more.</summary>
