@@ -16,6 +16,9 @@ namespace Pronghorn.Lab.Cdn.Servers;
 /// </summary>
 internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
 {
+    // It answers out of memory: one that needs longer has stopped, and the request is better refused than kept.
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(2);
+
     private readonly Queue<TaskCompletionSource<PopNode>> _asked = new();
     private readonly byte[] _buffer = new byte[16 * 1024];
     private Task<LoopDescriptor>? _connecting;
@@ -37,6 +40,27 @@ internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
     internal Task<PopNode> FindAfterAsync(string node) => AskAsync(LdsServer.AfterWord + node);
 
     private async Task<PopNode> AskAsync(string question)
+    {
+        Task<LoopDescriptor>? connecting = null;
+        try
+        {
+            Task<PopNode> asking = AskOnAsync(question);
+            connecting = _connecting;
+            return await asking.WaitAsync(s_limit);
+        }
+        catch (TimeoutException)
+        {
+            if (connecting is { IsCompletedSuccessfully: true })
+            {
+                // Who else waits for it hears of it too.
+                connecting.Result.Dispose();
+            }
+
+            throw new IOException(FormattableString.Invariant($"the LDS at {end} has not answered for {s_limit.TotalSeconds} s"));
+        }
+    }
+
+    private async Task<PopNode> AskOnAsync(string question)
     {
         LoopDescriptor connection = await ConnectedAsync();
         var answered = new TaskCompletionSource<PopNode>();

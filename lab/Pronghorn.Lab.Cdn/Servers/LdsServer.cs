@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.Buffers;
 using System.Collections.Generic;
 using System.IO;
+using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -21,6 +23,9 @@ public sealed class LdsServer : IDisposable
 {
     /// <summary>What a question for the node after another begins with. A content's name has no blank.</summary>
     internal const string AfterWord = "after ";
+
+    // Bytes: names are of paths, which are no longer.
+    private const int LongestName = 8192;
 
     private readonly string _path;
     private readonly Action<string> _say;
@@ -63,6 +68,9 @@ public sealed class LdsServer : IDisposable
         _watching = new Thread(Follow) { IsBackground = true, Name = "pop_struct" };
         _watching.Start();
     }
+
+    /// <summary>Where it listens.</summary>
+    public EndPoint End => _listener.LocalEndPoint!;
 
     /// <summary>The node that has a content, as the file is now.</summary>
     public PopNode Find(string name) => _ring.Find(name);
@@ -107,8 +115,8 @@ public sealed class LdsServer : IDisposable
         try
         {
             await using var stream = new NetworkStream(client, ownsSocket: true);
-            using var reader = new StreamReader(stream);
-            while (await reader.ReadLineAsync(cancellation).ConfigureAwait(false) is { } name)
+            var reader = PipeReader.Create(stream);
+            while (await ReadLineAsync(reader, cancellation).ConfigureAwait(false) is { } name)
             {
                 HashRing ring = _ring;
                 bool asksForNext = name.StartsWith(AfterWord, StringComparison.Ordinal);
@@ -120,6 +128,28 @@ public sealed class LdsServer : IDisposable
         catch (Exception failure) when (failure is IOException or OperationCanceledException or ObjectDisposedException)
         {
             // The asker has gone.
+        }
+    }
+
+    /// <summary>The next line; null at the end, and where one is too long to be a name.</summary>
+    private static async Task<string?> ReadLineAsync(PipeReader reader, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            ReadResult read = await reader.ReadAsync(cancellation).ConfigureAwait(false);
+            if (read.Buffer.PositionOf((byte)'\n') is { } end)
+            {
+                string line = Encoding.UTF8.GetString(read.Buffer.Slice(0, end)).TrimEnd('\r');
+                reader.AdvanceTo(read.Buffer.GetPosition(1, end));
+                return line;
+            }
+
+            if (read.IsCompleted || read.Buffer.Length > LongestName)
+            {
+                return null;
+            }
+
+            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
         }
     }
 

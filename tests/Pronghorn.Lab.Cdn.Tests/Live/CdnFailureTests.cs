@@ -57,6 +57,33 @@ public sealed class CdnFailureTests
         Assert.False(Directory.Exists(Pins) && Directory.GetDirectories(Pins, name + "-*").Length > 0);
     }
 
+    /// <summary>A server that waits for it would keep its clients without a word.</summary>
+    [Fact]
+    public async Task LdsStops_RequestsAreRefused_AndServedWhenItGoesOn()
+    {
+        await using CdnLab lab = await CdnLab.CreateAsync(
+            new CdnLabOptions { Program = [CdnLabTests.World.ProgramPath()], Edges = 1, Ways = [LasWay.Handoff] });
+        await GetAllAsync(lab);
+        string lds = File.ReadLines(Path.Combine(lab.Edges[0].Group.Path, "cgroup.procs")).Single(
+            static process => File.ReadAllText($"/proc/{process}/cmdline").Contains("\0lds\0", StringComparison.Ordinal));
+        LabCommand.Run("kill", "-STOP", lds);
+        try
+        {
+            string url = FormattableString.Invariant($"http://{CdnLab.ServiceAddress}:{CdnLab.PortOf(LasWay.Handoff)}/file/a/100");
+            for (int i = 0; i < 2; i++)
+            {
+                string code = lab.Client.Run("curl", "-sS", "--max-time", "30", "-o", "/dev/null", "-w", "%{http_code}", url);
+                Assert.StartsWith("5", code, StringComparison.Ordinal);
+            }
+        }
+        finally
+        {
+            LabCommand.Run("kill", "-CONT", lds);
+        }
+
+        await GetAllAsync(lab);
+    }
+
     private static async Task<long> SumAsync(CdnLab lab, Func<LasStatus, long> number) =>
         (await Task.WhenAll(lab.Edges.Select(edge => lab.AskServerAsync(edge, LasWay.Handoff)))).Sum(number);
 

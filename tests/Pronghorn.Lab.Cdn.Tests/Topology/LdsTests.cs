@@ -3,6 +3,9 @@ using System;
 using System.Collections.Concurrent;
 using System.IO;
 using System.Net;
+using System.Net.Sockets;
+using System.Threading;
+using System.Threading.Tasks;
 using Pronghorn.Lab.Cdn.Servers;
 using Pronghorn.Lab.Cdn.Topology;
 using Xunit;
@@ -38,6 +41,33 @@ public sealed class LdsTests : IDisposable
     }
 
     [Fact]
+    public async Task LineWithoutAnEnd_IsNotReadForEver_AndOthersAreAnswered()
+    {
+        File.WriteAllText(FilePath, "node = a 10.0.0.1\n");
+        using var server = new LdsServer(FilePath, new IPEndPoint(IPAddress.Loopback, 0), _said.Add);
+        using var stopped = new CancellationTokenSource();
+        Task running = server.RunAsync(stopped.Token);
+        using Socket endless = Connect(server.End);
+        using Socket good = Connect(server.End);
+        Exception? ended = Record.Exception(() =>
+        {
+            // More than any buffers on the way hold: it stops reading, and says so.
+            byte[] part = new byte[64 * 1024];
+            for (int i = 0; i < 1000; i++)
+            {
+                endless.Send(part);
+            }
+        });
+        Assert.IsType<SocketException>(ended);
+        good.Send("x\r\ny\n"u8);
+        using var reader = new StreamReader(new NetworkStream(good));
+        Assert.Equal("a 10.0.0.1 0", await reader.ReadLineAsync().WaitAsync(s_patience));
+        Assert.Equal("a 10.0.0.1 0", await reader.ReadLineAsync().WaitAsync(s_patience));
+        await stopped.CancelAsync();
+        await running.WaitAsync(s_patience);
+    }
+
+    [Fact]
     public void FirstFile_MustBeRight() => Assert.Throws<PopStructureException>(
         () => new LdsServer(FilePath, new IPEndPoint(IPAddress.Loopback, 0), _said.Add));
 
@@ -46,6 +76,13 @@ public sealed class LdsTests : IDisposable
     {
         _said.Dispose();
         Directory.Delete(_folder, recursive: true);
+    }
+
+    private static Socket Connect(EndPoint end)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { SendTimeout = 15_000 };
+        socket.Connect(end);
+        return socket;
     }
 
     private void Replace(string text)
