@@ -26,6 +26,7 @@ public static class ConnectionRestore
     private const uint TimestampBytes = 12; // of each segment's options; an MSS counts them (RFC 6691)
     private const int SmallestSegment = 88; // TCP_MIN_MSS and MAX_TCP_WINDOW: TCP_MAXSEG is between them
     private const int LargestSegment = 32767;
+    private const int LargestUnscaled = 65535; // RFC 9293, 3.1
     private const int SmallestPart = 1024;
     private const int LargestPart = 1 << 20;
     private const int ShutdownWrite = 1;
@@ -153,6 +154,11 @@ public static class ConnectionRestore
             SocketOptions.MakeRoom(fd, image.SendQueue.Length + SmallestPart, image.ReceiveQueue.Length + SmallestPart);
         }
 
+        if (image.IsIpv6)
+        {
+            SocketOptions.RestoreBeforeBind(fd, image.Options);
+        }
+
         int result;
         if ((result = TcpSocket.Bind(fd, local, image.IsIpv6)) < 0)
         {
@@ -168,6 +174,13 @@ public static class ConnectionRestore
         // The kernel reckons the size of segments while it connects, with the smallest MSS that there is (RFC 9293, 3.7.1) as the peer's,
         // and not again when it is told another in repair: without this a moved connection sends 536 bytes at a time for good.
         _ = TcpRepair.SetMaximumSegment(fd, SegmentOf(image));
+        if ((image.Negotiated & TcpNegotiated.WindowScale) == 0)
+        {
+            // Nor does repair take back the scale that it chooses while it connects: a peer that does not scale would see a window of
+            // some hundred bytes.
+            _ = TcpRepair.SetWindowClamp(fd, LargestUnscaled);
+        }
+
         if ((result = TcpSocket.Connect(fd, image.Remote, image.IsIpv6)) < 0)
         {
             return Refusal.FromKernel($"connecting {local} to {image.Remote}", result);

@@ -49,6 +49,8 @@ public static class SocketOptions
         new(25, "SO_BUSY_POLL", SocketLevel, 46),
         new(ReuseAddress, "SO_REUSEADDR", SocketLevel, ReuseAddressName),
         new(27, "SO_REUSEPORT", SocketLevel, 15),
+        new(28, "SO_TIMESTAMPING", SocketLevel, 37),
+        new(Ipv6Only, "IPV6_V6ONLY", Ipv6Level, Ipv6OnlyName),
     ];
 
     private const byte SendBuffer = 21;
@@ -56,6 +58,8 @@ public static class SocketOptions
     private const byte BufferLock = 23;
     private const byte ReuseAddress = 26;
     private const int ReuseAddressName = 2;
+    private const byte Ipv6Only = 29;
+    private const int Ipv6OnlyName = 26;
     private const int SendBufferForce = 32;
     private const int ReceiveBufferForce = 33;
 
@@ -103,6 +107,18 @@ public static class SocketOptions
         }
 
         return missed.DrainToImmutable();
+    }
+
+    /// <summary>Sets what is asked for when a socket is bound, and cannot be set afterwards.</summary>
+    internal static void RestoreBeforeBind(int fd, ImmutableArray<SavedOption> saved)
+    {
+        foreach (SavedOption option in saved)
+        {
+            if (option.Id == Ipv6Only)
+            {
+                _ = Libc.SetSocketOption(fd, Ipv6Level, Ipv6OnlyName, option.Value.Span);
+            }
+        }
     }
 
     /// <summary>
@@ -159,7 +175,7 @@ public static class SocketOptions
                 }
 
                 return 0;
-            case ReuseAddress:
+            case ReuseAddress or Ipv6Only:
                 return 0;
             case BufferLock:
                 return Libc.SetSocketOption(fd, SocketLevel, option.Name, value);

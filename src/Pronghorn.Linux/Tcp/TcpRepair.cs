@@ -58,6 +58,7 @@ public static class TcpRepair
     internal const int OptionTimestamp = 24;
     internal const int OptionRepairWindow = 29;
     internal const int OptionMaximumSegment = 2;
+    internal const int OptionWindowClamp = 10;
     internal const nuint OutputQueue = 0x5411; // SIOCOUTQ
     internal const nuint OutputQueueNotSent = 0x894b; // SIOCOUTQNSD
     internal const nuint InputQueue = 0x541b; // SIOCINQ
@@ -118,6 +119,11 @@ public static class TcpRepair
     /// peer's MSS. 0 for none.
     /// </summary>
     public static int SetMaximumSegment(int fd, int bytes) => Libc.SetSocketOption(fd, Level, OptionMaximumSegment, bytes);
+
+    /// <summary>
+    /// The largest window that is offered (TCP_WINDOW_CLAMP), bytes: before a connect it bounds the scale that the kernel chooses.
+    /// </summary>
+    public static int SetWindowClamp(int fd, int bytes) => Libc.SetSocketOption(fd, Level, OptionWindowClamp, bytes);
 
     /// <summary>Bytes written and not acknowledged.</summary>
     public static int GetUnacknowledged(int fd) => Libc.GetNumber(fd, OutputQueue);

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+using System.Net.Sockets;
+using System.Threading.Tasks;
+using Pronghorn.Handoff.Image;
+using Pronghorn.Handoff.Protocol;
+using Pronghorn.Handoff.Sockets;
+using Pronghorn.Handoff.Steering;
+using Pronghorn.Handoff.Tests.Steering;
+using Pronghorn.Lab;
+using Pronghorn.Linux.Tcp;
+using Xunit;
+
+namespace Pronghorn.Handoff.Tests.Moves;
+
+/// <summary>What nodes and clients may be set to: moves work all the same.</summary>
+public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<HandoffWorld>
+{
+    private const int Large = 1_500_000;
+
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>What a cookie does not carry was not negotiated, and must not be restored.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task ListenerUsesSynCookies_OptionsAreThoseOfTheConnection(int timestamps)
+    {
+        using var cookies = new Setting(world.Nodes[0].Place, "net.ipv4.tcp_syncookies", "2");
+        using var clocks = new Setting(world.Client, "net.ipv4.tcp_timestamps", timestamps.ToString(CultureInfo.InvariantCulture));
+        using MoveScene scene = MoveScene.Open(world, isIpv6: false);
+        Assert.Equal(0, TcpInformation.Query((int)scene.Server.Handle, out TcpInformation before));
+
+        (Socket moved, _) = await MoveAsync(scene);
+
+        Assert.Equal(0, TcpInformation.Query((int)moved.Handle, out TcpInformation after));
+        const TcpNegotiated Kept = TcpNegotiated.Timestamps | TcpNegotiated.Sack | TcpNegotiated.WindowScale;
+        Assert.Equal(before.Negotiated & Kept, after.Negotiated & Kept);
+        Assert.Equal((before.SendScale, before.ReceiveScale), (after.SendScale, after.ReceiveScale));
+        await AssertCarriesAsync(scene.Client, moved);
+    }
+
+    /// <summary>RFC 7323, 5: a segment whose timestamp is older than the last one is thrown away by the client.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Timestamps_GoOn_NoSegmentIsOldToTheClient(bool isIpv6)
+    {
+        long old = CountOld();
+        using MoveScene scene = MoveScene.Open(world, isIpv6);
+        await scene.AssertTalksAsync(scene.Server);
+
+        (Socket moved, ConnectionImage image) = await MoveAsync(scene);
+
+        Assert.Equal(0, TcpRepair.GetTimestamp((int)moved.Handle, out uint now));
+        Assert.InRange((int)(now - image.Timestamp), 0, 60_000_000);
+        await AssertCarriesAsync(scene.Client, moved);
+        Assert.Equal(old, CountOld());
+    }
+
+    [Theory]
+    [InlineData("tx")]
+    [InlineData("gso")]
+    [InlineData("gro")]
+    public async Task Offload_IsOff_EveryByteArrives(string offload)
+    {
+        using var nodes = new Offload(world, offload);
+        using MoveScene scene = MoveScene.Open(world, isIpv6: false);
+        (Socket moved, _) = await MoveAsync(scene);
+        await AssertCarriesAsync(scene.Client, moved);
+    }
+
+    [Fact]
+    public async Task ReversePath_IsFilteredStrictly_EveryByteArrives()
+    {
+        using var first = new Setting(world.Nodes[0].Place, "net.ipv4.conf.all.rp_filter", "1");
+        using var second = new Setting(world.Nodes[1].Place, "net.ipv4.conf.all.rp_filter", "1");
+        using MoveScene scene = MoveScene.Open(world, isIpv6: false);
+        (Socket moved, _) = await MoveAsync(scene);
+        await AssertCarriesAsync(scene.Client, moved);
+    }
+
+    /// <summary>The target's firewall sees a connection in its middle, which conntrack takes up unless it is told not to.</summary>
+    [Fact]
+    public async Task TargetDropsWhatConntrackFindsInvalid_EveryByteArrives()
+    {
+        NetworkNamespace target = world.Nodes[1].Place;
+        string[] rule = ["INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP"];
+        target.Run("iptables", ["-A", .. rule]);
+        try
+        {
+            using MoveScene scene = MoveScene.Open(world, isIpv6: false);
+            (Socket moved, _) = await MoveAsync(scene);
+            await AssertCarriesAsync(scene.Client, moved);
+        }
+        finally
+        {
+            target.Run("iptables", ["-D", .. rule]);
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ClientDoesNotRead_MovedWithItsWindowShut_EveryByteArrivesWhenItDoes(bool isIpv6)
+    {
+        using MoveScene scene = MoveScene.Open(world, isIpv6);
+        byte[] all = new byte[Large];
+        new Random(5).NextBytes(all);
+        int written = Fill(scene, all);
+
+        (Socket moved, ConnectionImage image) = await MoveAsync(scene);
+
+        Assert.True(image.Unsent > 0, "everything was sent");
+        Task<byte[]> reading = ReadAsync(scene.Client, all.Length);
+        await WriteAsync(moved, all.AsMemory(written));
+        Assert.Equal(all, await reading);
+    }
+
+    /// <summary>Retransmissions and probes of a socket in repair: its timers run on, and the peer must not hear them.</summary>
+    [Fact]
+    public async Task FreezeIsLong_TheFrozenSocketSaysNothing()
+    {
+        using MoveScene scene = MoveScene.Open(world, isIpv6: false);
+        Fill(scene, new byte[Large]);
+        HandoffWorld.Node node = scene.From;
+        TcpEnd local = node.End(false, (ushort)scene.Port);
+        Assert.Equal(0, TcpSocket.GetRemote((int)scene.Server.Handle, out TcpEnd remote));
+        Assert.Equal(0, node.Layer.Tables.Hold(local, remote, new Stay(1, 1)));
+        Assert.True(ConnectionCapture.TryTake((int)scene.Server.Handle, out _).IsNone);
+        long heard = CountSegments();
+        ulong stopped = node.Layer.Read(SteeringCounter.DropOwn);
+
+        // The timer's own time; then there is nothing that would have come.
+        for (long end = Environment.TickCount64 + 30_000; node.Layer.Read(SteeringCounter.DropOwn) < stopped + 2; await Task.Delay(5))
+        {
+            Assert.True(Environment.TickCount64 < end, "its timers do not run");
+        }
+
+        Assert.Equal(heard, CountSegments());
+        ConnectionCapture.GiveBack((int)scene.Server.Handle);
+        Assert.Equal(0, node.Layer.Tables.Forget(local, remote));
+        node.Hold.Replay();
+    }
+
+    private static async Task<(Socket Moved, ConnectionImage Image)> MoveAsync(MoveScene scene)
+    {
+        MoveOutcome outcome = await scene.MoveAsync(static image => image);
+        Assert.True(outcome.Refusal.IsNone, outcome.Refusal.ToString());
+        (Socket moved, ConnectionImage image) = await scene.TakenAsync();
+        return (moved, image);
+    }
+
+    private static int Fill(MoveScene scene, byte[] all)
+    {
+        scene.Client.ReceiveBufferSize = 4096;
+        scene.Server.Blocking = false;
+        int written = 0;
+        for (SocketError error = SocketError.Success; error == SocketError.Success && written < all.Length;)
+        {
+            written += scene.Server.Send(all.AsSpan(written), SocketFlags.None, out error);
+        }
+
+        return written;
+    }
+
+    private static async Task AssertCarriesAsync(Socket client, Socket server)
+    {
+        byte[] bytes = new byte[Large];
+        new Random(7).NextBytes(bytes);
+        Task<byte[]> down = ReadAsync(client, bytes.Length);
+        Task<byte[]> up = ReadAsync(server, bytes.Length);
+        await Task.WhenAll(WriteAsync(server, bytes), WriteAsync(client, bytes));
+        Assert.Equal(bytes, await down);
+        Assert.Equal(bytes, await up);
+    }
+
+    private static async Task WriteAsync(Socket socket, ReadOnlyMemory<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            bytes = bytes[await socket.SendAsync(bytes).AsTask().WaitAsync(s_patience)..];
+        }
+    }
+
+    private static async Task<byte[]> ReadAsync(Socket socket, int length)
+    {
+        byte[] bytes = new byte[length];
+        for (int got = 0; got < length;)
+        {
+            int count = await socket.ReceiveAsync(bytes.AsMemory(got)).AsTask().WaitAsync(s_patience);
+            Assert.True(count > 0, $"the end after {got} bytes");
+            got += count;
+        }
+
+        return bytes;
+    }
+
+    private long CountOld() => ReadCounter("/proc/thread-self/net/netstat", "TcpExt:", "PAWSEstab");
+
+    private long CountSegments() => ReadCounter("/proc/thread-self/net/snmp", "Tcp:", "InSegs");
+
+    private long ReadCounter(string file, string group, string name)
+    {
+        string[][] lines = [.. NamespaceThread.Run(world.Client, () => File.ReadAllLines(file))
+            .Select(static line => line.Split(' ')).Where(words => words[0] == group)];
+        return long.Parse(lines[1][Array.IndexOf(lines[0], name)], CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>A setting of a namespace, for a while.</summary>
+    private sealed class Setting : IDisposable
+    {
+        private readonly NetworkNamespace _place;
+        private readonly string _name;
+        private readonly string _before;
+
+        public Setting(NetworkNamespace place, string name, string value)
+        {
+            (_place, _name) = (place, name);
+            _before = place.Run("sysctl", "-n", name).Trim();
+            place.Run("sysctl", "-qw", $"{name}={value}");
+        }
+
+        public void Dispose() => _place.Run("sysctl", "-qw", $"{_name}={_before}");
+    }
+
+    /// <summary>An offload of both nodes' interfaces that is off for a while.</summary>
+    private sealed class Offload : IDisposable
+    {
+        private readonly HandoffWorld _world;
+        private readonly string _name;
+
+        public Offload(HandoffWorld world, string name)
+        {
+            (_world, _name) = (world, name);
+            Set("off");
+        }
+
+        public void Dispose() => Set("on");
+
+        private void Set(string state)
+        {
+            foreach (HandoffWorld.Node node in _world.Nodes)
+            {
+                node.Place.Run("ethtool", "-K", HandoffWorld.Interface, _name, state);
+            }
+        }
+    }
+}
