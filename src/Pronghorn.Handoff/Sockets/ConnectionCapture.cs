@@ -110,6 +110,7 @@ public static class ConnectionCapture
 
         // In repair, which outlives the connection, every read of the socket would be EPERM.
         _ = TcpRepair.Leave(fd);
+        SocketOptions.RestoreAfterRepair(fd, default);
         return result;
     }
 

@@ -171,22 +171,10 @@ public static class ConnectionRestore
             return Refusal.FromKernel("setting sequence numbers", result);
         }
 
-        // The kernel reckons the size of segments while it connects, with the smallest MSS that there is (RFC 9293, 3.7.1) as the peer's,
-        // and not again when it is told another in repair: without this a moved connection sends 536 bytes at a time for good.
-        _ = TcpRepair.SetMaximumSegment(fd, SegmentOf(image));
-        if ((image.Negotiated & TcpNegotiated.WindowScale) == 0)
-        {
-            // Nor does repair take back the scale that it chooses while it connects: a peer that does not scale would see a window of
-            // some hundred bytes.
-            _ = TcpRepair.SetWindowClamp(fd, LargestUnscaled);
-        }
-
-        if ((result = TcpSocket.Connect(fd, image.Remote, image.IsIpv6)) < 0)
+        if ((result = Connect(fd, image)) < 0)
         {
             return Refusal.FromKernel($"connecting {local} to {image.Remote}", result);
         }
-
-        _ = TcpRepair.SetMaximumSegment(fd, 0);
 
         if ((result = SetOptions(fd, image)) < 0)
         {
@@ -210,6 +198,24 @@ public static class ConnectionRestore
         }
 
         return Refusal.None;
+    }
+
+    /// <summary>
+    /// What the kernel reckons while it connects it does not reckon again when it is told of the peer's options, in repair, afterwards.
+    /// </summary>
+    private static int Connect(int fd, ConnectionImage image)
+    {
+        // It takes the smallest MSS that there is (RFC 9293, 3.7.1) for the peer's: a moved connection would send 536 bytes at a time.
+        _ = TcpRepair.SetMaximumSegment(fd, SegmentOf(image));
+        if ((image.Negotiated & TcpNegotiated.WindowScale) == 0)
+        {
+            // And chooses a scale: a peer that does not scale would see a window of some hundred bytes.
+            _ = TcpRepair.SetWindowClamp(fd, LargestUnscaled);
+        }
+
+        int result = TcpSocket.Connect(fd, image.Remote, image.IsIpv6);
+        _ = result < 0 ? 0 : TcpRepair.SetMaximumSegment(fd, 0);
+        return result;
     }
 
     // Linux sends no segment that is larger than half of the largest window (tcp_bound_to_half_wnd of net/ipv4/tcp.h): it would wait for

@@ -19,11 +19,12 @@ namespace Pronghorn.Handoff.Tests.Moves;
 /// <summary>A connection was coming back to the node that its peer knows, and that node's daemon ended before it was there.</summary>
 public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
 {
-    private const int Port = 7500;
-
     private static readonly TcpEnd s_peer = new(IpAddress.Parse("10.2.0.1"), 1000);
     private static readonly TimeSpan s_grace = TimeSpan.FromMilliseconds(50);
     private static readonly Stay s_stay = new(77, 5);
+
+    // One for each test: a program that another test starts has a copy of a listener until it is executed.
+    private static int s_port = 7500;
 
     private readonly HandoffWorld.Node _anchor;
     private readonly HandoffWorld.Node _owner;
@@ -41,6 +42,8 @@ public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
         _anchors = Open(_anchor);
         _owners = Open(_owner);
     }
+
+    private ushort Port { get; } = (ushort)Interlocked.Increment(ref s_port);
 
     private TcpEnd Known => _anchor.End(false, Port);
 

@@ -5,6 +5,7 @@ using System.Linq;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Moves;
@@ -23,8 +24,10 @@ namespace Pronghorn.Handoff.Tests.Moves;
 /// <summary>The daemon has ended within a move; what its worker has still is a socket that is silent.</summary>
 public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposable
 {
-    private const int Port = 7400;
     private const int LimitMilliseconds = 20_000;
+
+    // One for each test: a program that another test starts has a copy of a listener until it is executed.
+    private static int s_port = 7400;
 
     private readonly HandoffWorld.Node _node;
     private readonly TcpEnd _owner;
@@ -57,6 +60,8 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
 
     private Task<Refusal> EndAsync(int fd) =>
         Interrupted(new Unsettled(), TimeSpan.FromMilliseconds(1)).EndAsync(fd);
+
+    private ushort Port { get; } = (ushort)Interlocked.Increment(ref s_port);
 
     private SteeringTables Tables => _node.Layer.Tables;
 
