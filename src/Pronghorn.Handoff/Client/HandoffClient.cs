@@ -139,6 +139,11 @@ public sealed class HandoffClient : IAsyncDisposable
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(connection);
+        if (Ended.IsCompleted && _isDisposed == 0)
+        {
+            return new HandoffResult(RefusalReason.Peer, "the handoff daemon has gone; connections stay where they are");
+        }
+
         var message = new WorkerMessage(WorkerMessageKind.Handoff) { End = target, Worker = worker, Consumed = consumed, Tag = tag };
         try
         {

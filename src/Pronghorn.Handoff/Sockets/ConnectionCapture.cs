@@ -24,6 +24,11 @@ public sealed record InspectedConnection(
 public static class ConnectionCapture
 {
     private const int MaximumSegmentClamp = 0xffff;
+    private const int MessageOutOfBand = 1; // MSG_OOB
+    private const int MessagePeek = 2;
+    private const int MessageDontWait = 0x40;
+    private const int SocketLevel = 1;
+    private const int OptionUrgentInline = 10; // SO_OOBINLINE
 
     /// <summary>Whether a connection could be moved now, before anything is held for it.</summary>
     public static Refusal Examine(int fd, out TcpInformation information, out TcpEnd local, out TcpEnd remote, out bool isIpv6)
@@ -76,7 +81,9 @@ public static class ConnectionCapture
             return Refusal.FromKernel("entering repair", entered);
         }
 
-        Refusal refusal = Read(fd, inspected.State, out image);
+        Refusal refusal = HasUrgentData(fd)
+            ? new Refusal(RefusalReason.State, "urgent data has come (MSG_OOB) that the application is not past yet")
+            : Read(fd, inspected.State, out image);
         if (!refusal.IsNone || image is null)
         {
             GiveBack(fd, inspected.Options);
@@ -112,6 +119,31 @@ public static class ConnectionCapture
         _ = TcpRepair.Leave(fd);
         SocketOptions.RestoreAfterRepair(fd, default);
         return result;
+    }
+
+    /// <summary>
+    /// Neither the mark nor the byte can be restored, and the kernel tells of what has come only up to the mark (tcp_inq of
+    /// include/net/tcp.h): what is behind it would be lost.
+    /// </summary>
+    private static bool HasUrgentData(int fd)
+    {
+        Span<byte> one = stackalloc byte[1];
+        if (Libc.Receive(fd, one, MessageOutOfBand | MessagePeek | MessageDontWait) != -Errno.Invalid)
+        {
+            return true;
+        }
+
+        // With SO_OOBINLINE it tells of all, and reading stops at the mark, which is found out there.
+        if (Libc.GetSocketOption(fd, SocketLevel, OptionUrgentInline, out int isInline, out _) < 0 || isInline != 0)
+        {
+            return false;
+        }
+
+        int toMark = TcpRepair.GetUnread(fd);
+        _ = Libc.SetSocketOption(fd, SocketLevel, OptionUrgentInline, 1);
+        int all = TcpRepair.GetUnread(fd);
+        _ = Libc.SetSocketOption(fd, SocketLevel, OptionUrgentInline, 0);
+        return all != toMark;
     }
 
     private static Refusal Read(int fd, KernelTcpState before, out ConnectionImage? image)

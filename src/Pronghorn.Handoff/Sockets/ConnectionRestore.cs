@@ -118,22 +118,43 @@ public static class ConnectionRestore
 
         SocketOptions.RestoreAfterRepair(fd, image.Options);
 
-        // What was never sent is sent as if it were written now.
-        ReadOnlySpan<byte> unsent = image.SendQueue.Span[^(image.Unsent - alreadyWritten)..];
+        // It may have sent something from here on: there is no way back, and what cannot go on is reset.
+        if (!TryWrite(fd, image.SendQueue.Span[^(image.Unsent - alreadyWritten)..])
+            || (image.State == KernelTcpState.FinWait1 && Libc.Shutdown(fd, ShutdownWrite) < 0))
+        {
+            _ = TcpSocket.Disconnect(fd);
+        }
+
+        return Refusal.None;
+    }
+
+    /// <summary>What was never sent is sent as if it were written now, into as much room as it needs.</summary>
+    private static bool TryWrite(int fd, ReadOnlySpan<byte> unsent)
+    {
+        if (unsent.IsEmpty)
+        {
+            return true;
+        }
+
+        int limit = SocketOptions.LiftNotSentLimit(fd);
         while (unsent.Length > 0)
         {
             long written = Libc.Send(fd, unsent, MessageDontWait | MessageNoSignal);
-            if (written < 0)
+            if (written == -Errno.TryAgain && SocketOptions.TryDoubleSendBuffer(fd))
             {
-                return Refusal.FromKernel("writing the bytes that were not sent yet", written);
+                continue;
+            }
+
+            if (written <= 0)
+            {
+                return false;
             }
 
             unsent = unsent[(int)written..];
         }
 
-        return image.State == KernelTcpState.FinWait1 && Libc.Shutdown(fd, ShutdownWrite) is int shut and < 0
-            ? Refusal.FromKernel("shutting the sending side", shut)
-            : Refusal.None;
+        SocketOptions.SetNotSentLimit(fd, limit);
+        return true;
     }
 
     /// <summary>Fills a socket of the image's family. Closing it afterwards makes no packet.</summary>
@@ -285,6 +306,10 @@ public static class ConnectionRestore
             if (written == -Errno.NoMemory && part > SmallestPart)
             {
                 part /= 2;
+            }
+            else if (written == -Errno.TryAgain && side == RepairSide.Send && SocketOptions.TryDoubleSendBuffer(fd))
+            {
+                // Small segments need many times their length.
             }
             else if (written <= 0)
             {

@@ -58,6 +58,8 @@ public static class SocketOptions
     private const byte BufferLock = 23;
     private const byte ReuseAddress = 26;
     private const int ReuseAddressName = 2;
+    private const int NotSentLimit = 25;
+    private const int LargestBuffer = 1 << 29;
     private const byte Ipv6Only = 29;
     private const int Ipv6OnlyName = 26;
     private const int SendBufferForce = 32;
@@ -152,6 +154,33 @@ public static class SocketOptions
         Grow(fd, 7, SendBufferForce, sendQueue);
         Grow(fd, 8, ReceiveBufferForce, receiveQueue);
     }
+
+    /// <summary>Twice as much room to write into. False when there is more than any queue needs already.</summary>
+    internal static bool TryDoubleSendBuffer(int fd)
+    {
+        if (Libc.GetSocketOption(fd, SocketLevel, 7, out int bytes, out _) < 0 || bytes > LargestBuffer)
+        {
+            return false;
+        }
+
+        // What is set is not grown by the kernel any more, unless that is said.
+        bool isKnown = Libc.GetSocketOption(fd, SocketLevel, 72, out int locked, out _) == 0;
+        int result = Libc.SetSocketOption(fd, SocketLevel, SendBufferForce, bytes);
+        _ = isKnown ? Libc.SetSocketOption(fd, SocketLevel, 72, locked) : 0;
+        return result == 0;
+    }
+
+    /// <summary>Lets be written whatever there is room for (TCP_NOTSENT_LOWAT).</summary>
+    /// <returns>The limit that there was, bytes; 0 for none.</returns>
+    internal static int LiftNotSentLimit(int fd)
+    {
+        _ = Libc.GetSocketOption(fd, TcpRepair.Level, NotSentLimit, out int limit, out _);
+        SetNotSentLimit(fd, 0);
+        return limit;
+    }
+
+    /// <summary>Sets that limit.</summary>
+    internal static void SetNotSentLimit(int fd, int bytes) => _ = Libc.SetSocketOption(fd, TcpRepair.Level, NotSentLimit, bytes);
 
     private static void Grow(int fd, int name, int force, int needed)
     {

@@ -11,6 +11,7 @@ using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Handoff.Tests.Steering;
 using Pronghorn.Lab;
+using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 using Xunit;
 
@@ -20,6 +21,7 @@ namespace Pronghorn.Handoff.Tests.Moves;
 public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<HandoffWorld>
 {
     private const int Large = 1_500_000;
+    private const int NotSentLimit = 25; // TCP_NOTSENT_LOWAT
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
@@ -115,6 +117,29 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         (Socket moved, ConnectionImage image) = await MoveAsync(scene);
 
         Assert.True(image.Unsent > 0, "everything was sent");
+        Task<byte[]> reading = ReadAsync(scene.Client, all.Length);
+        await WriteAsync(moved, all.AsMemory(written));
+        Assert.Equal(all, await reading);
+    }
+
+    /// <summary>Small segments need many times their length in the send buffer, and a limit of what is not sent stands in the way.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(16_384)]
+    public async Task ClientHasASmallWindow_MuchIsUnsent_EveryByteArrives(int notSentLimit)
+    {
+        using var small = new Setting(world.Client, "net.ipv4.tcp_rmem", "2304 2304 2304");
+        using MoveScene scene = MoveScene.Open(world, isIpv6: false);
+        byte[] all = new byte[Large / 4];
+        new Random(6).NextBytes(all);
+        int written = Fill(scene, all);
+        Assert.Equal(0, Libc.SetSocketOption((int)scene.Server.Handle, TcpRepair.Level, NotSentLimit, notSentLimit));
+
+        (Socket moved, ConnectionImage image) = await MoveAsync(scene);
+
+        Assert.True(image.Unsent > 16_384, $"{image.Unsent} bytes were not sent");
+        Assert.Equal(0, Libc.GetSocketOption((int)moved.Handle, TcpRepair.Level, NotSentLimit, out int limit, out _));
+        Assert.Equal(notSentLimit, limit);
         Task<byte[]> reading = ReadAsync(scene.Client, all.Length);
         await WriteAsync(moved, all.AsMemory(written));
         Assert.Equal(all, await reading);

@@ -3,6 +3,7 @@ using System;
 using System.Linq;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Lab;
@@ -162,6 +163,42 @@ public sealed class ConnectionMoveTests : IDisposable
         using var again = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         Exception? failure = Record.Exception(() => again.Bind(there.LocalEndPoint!));
         Assert.Equal(reuses == 0, failure is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse });
+    });
+
+    /// <summary>The kernel tells of what has come up to the urgent mark only: bytes behind it were lost.</summary>
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(3, false)]
+    [InlineData(6, false)]
+    [InlineData(6, true)]
+    public void UrgentData_NotReadYet_Stays_AndEveryByteIsRead(int read, bool isTaken) => NamespaceThread.Run(_host, () =>
+    {
+        using var pair = new Pair("127.0.0.1");
+        pair.Client.Send("before"u8);
+        Assert.Equal(1, pair.Client.Send("!"u8, SocketFlags.OutOfBand));
+        pair.Client.Send("behind"u8);
+        Assert.True(pair.Server.Poll(5_000_000, SelectMode.SelectError), "no urgent data came");
+        byte[] buffer = new byte[20];
+        Assert.Equal(read, read == 0 ? 0 : pair.Server.Receive(buffer, 0, read, SocketFlags.None));
+        if (isTaken)
+        {
+            Assert.Equal(1, pair.Server.Receive(buffer, 1, SocketFlags.OutOfBand));
+        }
+
+        Refusal refusal = ConnectionCapture.TryTake(pair.ServerDescriptor, out ConnectionImage? image);
+
+        Assert.Equal(RefusalReason.State, refusal.Reason);
+        Assert.Null(image);
+        string rest = "";
+        while (rest.Length < 12 - read)
+        {
+            rest += Encoding.ASCII.GetString(buffer, 0, pair.Server.Receive(buffer));
+        }
+
+        Assert.Equal("beforebehind"[read..], rest);
+        Assert.True(ConnectionCapture.TryTake(pair.ServerDescriptor, out _).IsNone, "what was urgent is not past");
+        ConnectionCapture.GiveBack(pair.ServerDescriptor);
+        AssertTalks(pair.Client, pair.Server);
     });
 
     [Fact]

@@ -72,7 +72,7 @@ internal static class MovesBenchmark
         while (Stopwatch.GetElapsedTime(began).TotalSeconds < seconds)
         {
             cancellation.ThrowIfCancellationRequested();
-            moved += await fleet.MoveAllAsync(way);
+            moved += await fleet.MoveAllAsync(way, cancellation);
         }
 
         return moved;

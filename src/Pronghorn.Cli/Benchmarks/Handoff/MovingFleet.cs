@@ -67,19 +67,22 @@ internal sealed class MovingFleet : IAsyncDisposable
 
     /// <summary>Moves all to the other edge, whose worker takes them.</summary>
     /// <returns>How many came.</returns>
-    internal async Task<int> MoveAllAsync(MovesWay way)
+    internal async Task<int> MoveAllAsync(MovesWay way, CancellationToken cancellation)
     {
         HandoffClient from = _workers[_place].Daemon;
         (_, HandoffClient to, TcpEnd end) = _workers[1 - _place];
         Task<List<ReceivedConnection>> taking = TakeAsync(to, _connections.Count);
         HandoffRequest[] batch = [.. _connections.Select(one => new HandoffRequest(one.Socket, end, 0))];
-        IReadOnlyList<HandoffResult> results = way == MovesWay.Batch ? await from.HandOffAllAsync(batch) : await OneByOneAsync(from, batch);
+
+        // Whoever interrupts has the daemons ended: what waits for others of theirs is left.
+        IReadOnlyList<HandoffResult> results = await (way == MovesWay.Batch
+            ? from.HandOffAllAsync(batch, cancellation) : OneByOneAsync(from, batch, cancellation)).WaitAsync(cancellation);
         if (results.FirstOrDefault(static one => !one.IsDone) is { Text: not null } refused)
         {
             throw new LabException($"a connection was not moved: {refused.Text}");
         }
 
-        List<ReceivedConnection> came = await taking.WaitAsync(TimeSpan.FromMilliseconds(AnswerMilliseconds));
+        List<ReceivedConnection> came = await taking.WaitAsync(TimeSpan.FromMilliseconds(AnswerMilliseconds), cancellation);
         _connections.ForEach(static one => one.Dispose());
         _connections.Clear();
         _connections.AddRange(came);
@@ -127,12 +130,13 @@ internal sealed class MovingFleet : IAsyncDisposable
         }
     }
 
-    private static async Task<IReadOnlyList<HandoffResult>> OneByOneAsync(HandoffClient from, HandoffRequest[] batch)
+    private static async Task<IReadOnlyList<HandoffResult>> OneByOneAsync(
+        HandoffClient from, HandoffRequest[] batch, CancellationToken cancellation)
     {
         var results = new List<HandoffResult>(batch.Length);
         foreach (HandoffRequest one in batch)
         {
-            results.Add(await from.HandOffAsync(one.Connection, one.Target, one.Worker, default));
+            results.Add(await from.HandOffAsync(one.Connection, one.Target, one.Worker, default, default, cancellation));
         }
 
         return results;
