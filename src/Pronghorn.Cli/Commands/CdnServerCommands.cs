@@ -23,6 +23,8 @@ internal static class CdnServerCommands
     /// <summary>What the load generator says when what is counted begins.</summary>
     internal const string BeginLine = "begin";
 
+    private const double MostSeconds = 86_400;
+
     internal static Command CreateLas()
     {
         Option<string> node = new("--node") { Description = "Name of the node, as in pop_struct.conf.", Required = true };
@@ -128,6 +130,15 @@ internal static class CdnServerCommands
                 WarmUp = result.GetValue(warmUp),
                 Checks = result.GetValue(checks),
             };
+            if (options.Seconds is not (> 0 and <= MostSeconds) || options.WarmUp is not (>= 0 and <= MostSeconds)
+                || options.SwitchPercent is < 0 or > 100)
+            {
+                throw new CommandException(
+                    FormattableString.Invariant(
+                        $"--seconds is more than 0 and up to {MostSeconds}, --warm-up 0 to {MostSeconds}, --switch 0 to 100"),
+                    ExitStatus.Usage);
+            }
+
             LoadResult got = new LoadGenerator(options, static () => Terminal.Note(BeginLine)).Run();
             Terminal.Result(JsonSerializer.Serialize(got, CdnJson.Default.LoadResult));
             return got.Failures == 0 ? ExitStatus.Done : ExitStatus.Failed;

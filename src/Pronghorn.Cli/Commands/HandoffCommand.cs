@@ -118,6 +118,7 @@ internal static class HandoffCommand
             $"taken and open: {status.TakenNow}, entries: {status.OutboundEntries} of {status.OutboundLimit}, "
             + $"no worker could be given: {status.Undelivered}");
         Terminal.Result($"waiting: {status.HeldBytes} bytes, frames dropped: {status.HeldDropped}");
+        Terminal.Result($"sent away: {status.WorkersRejected} sessions of workers, {status.PeersRejected} streams of strangers");
         foreach ((string reason, long count) in status.Refused)
         {
             Terminal.Result($"refused, {reason}: {count}; last: {status.LastRefusals.GetValueOrDefault(reason)}");
