@@ -122,7 +122,7 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         Assert.Equal(all, await reading);
     }
 
-    /// <summary>Small segments need many times their length in the send buffer, and a limit of what is not sent stands in the way.</summary>
+    /// <summary>Small segments need many times their length in the send buffer; a limit of what is not sent stands in the way.</summary>
     [Theory]
     [InlineData(0)]
     [InlineData(16_384)]
