@@ -31,6 +31,7 @@ public sealed class ServiceLab : IDisposable
     private const int InternetFamily = 2;
     private const int RawType = 3;
     private const int CloseOnExec = 0x80000;
+    private const int Backlog = 128;
 
     private readonly string _root = Directory.CreateTempSubdirectory("pronghorn-lb-").FullName;
     private readonly ProcessGroup _group;
@@ -165,13 +166,13 @@ public sealed class ServiceLab : IDisposable
             {
                 // Ends by a reset, so that no port stays behind.
                 socket.LingerState = new LingerOption(true, 0);
-                if (isServer)
-                {
-                    socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-                }
             }
 
-            if (local is not null)
+            if (isTcp && isServer)
+            {
+                ServerSocket.Listen(socket, local!, Backlog);
+            }
+            else if (local is not null)
             {
                 socket.Bind(local);
             }
@@ -185,11 +186,6 @@ public sealed class ServiceLab : IDisposable
     {
         ArgumentNullException.ThrowIfNull(local);
         Socket socket = Open(place, protocol, protocol == IpProtocol.Sctp ? new IPEndPoint(local.Address, 0) : local, isServer: true)[0];
-        if (protocol == IpProtocol.Tcp)
-        {
-            socket.Listen(128);
-        }
-
         return new Server(socket, local, protocol);
     }
 

@@ -50,7 +50,6 @@ public sealed class LdsServer : IDisposable
         try
         {
             _ring = new HashRing(PopStructure.Read(_path));
-            _listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
             _listener.Bind(end);
             _listener.Listen();
         }

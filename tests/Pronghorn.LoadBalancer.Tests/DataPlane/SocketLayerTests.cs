@@ -462,11 +462,7 @@ public sealed class SocketLayerTests : IClassFixture<SocketLayerFixture>
     private static Socket Listen(string address, int port)
     {
         Socket socket = Open(IsIpv6(address), SocketType.Stream);
-
-        // A server before this one may have left connections in TIME_WAIT.
-        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-        socket.Bind(new IPEndPoint(IPAddress.Parse(address), port));
-        socket.Listen(256);
+        ServerSocket.Listen(socket, new IPEndPoint(IPAddress.Parse(address), port), backlog: 256);
         return socket;
     }
 
