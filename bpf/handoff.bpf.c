@@ -6,6 +6,7 @@
  */
 #include "common/handoff_packet.h"
 #include "common/handoff_errors.h"
+#include "common/handoff_seek.h"
 #include "common/handoff_size.h"
 
 /*
@@ -16,12 +17,16 @@ static __always_inline int refuses_syn(const struct segment *segment)
 	return (segment->flags & (TCP_FLAG_RST | TCP_FLAG_ACK)) == (TCP_FLAG_RST | TCP_FLAG_ACK) && segment->sequence == 0;
 }
 
+/* What the daemon finds in the Ethernet source of a packet that it holds: 0x02, one of these, and the interface. */
+#define MARK_HELD 0x50
+#define MARK_SOUGHT 0x51
+
 /* Into the daemon's hands. The Ethernet source says where it came in, for it may go on there when the move is given up. */
-static __always_inline int hold(struct __sk_buff *context)
+static __always_inline int hold(struct __sk_buff *context, __u8 mark)
 {
 	__u32 first = 0;
 	__u32 *tap = bpf_map_lookup_elem(&handoff_settings, &first);
-	__u8 source[6] = { 0x02, 0x50 };
+	__u8 source[6] = { 0x02, mark };
 	__u32 interface = context->ifindex;
 
 	if (!tap || !*tap)
@@ -42,11 +47,23 @@ static __always_inline int go_on(struct __sk_buff *context)
 	struct ethernet_header *ethernet = at(context, 0, sizeof(*ethernet));
 	__u32 interface;
 
-	if (!ethernet || ethernet->source[0] != 0x02 || ethernet->source[1] != 0x50)
+	if (!ethernet || ethernet->source[0] != 0x02 || ethernet->source[1] != MARK_HELD)
 		return drop(HANDOFF_COUNT_DROP_MALFORMED);
 	__builtin_memcpy(&interface, ethernet->source + 2, sizeof(interface));
 	handoff_count(HANDOFF_COUNT_RETURNED);
 	return bpf_redirect(interface, BPF_F_INGRESS);
+}
+
+/* On to the kernel, or, for one that was held, round by where it came in. */
+static __always_inline int deliver(struct __sk_buff *context, int is_returned)
+{
+	return is_returned ? go_on(context) : VERDICT_PASS;
+}
+
+/* Under another end of this node's: it comes in once more, for that end may be held. */
+static __always_inline int turn_in(struct __sk_buff *context, int is_returned)
+{
+	return is_returned ? go_on(context) : bpf_redirect(context->ifindex, BPF_F_INGRESS);
 }
 
 static __always_inline int redirect(struct __sk_buff *context, struct segment *segment, struct handoff_inbound *entry,
@@ -55,7 +72,7 @@ static __always_inline int redirect(struct __sk_buff *context, struct segment *s
 	__u32 destination = sizeof(struct ethernet_header) + (segment->is_ipv6 ? offsetof(struct ipv6_header, destination)
 									       : offsetof(struct ipv4_header, destination));
 	struct handoff_inbound copy = *entry;
-	__u32 mtu = too_small_for(context, segment, copy.interface);
+	__u32 mtu = copy.interface ? too_small_for(context, segment, copy.interface) : 0;
 
 	/* One that was held has lost its sender's Ethernet address; what is sent again is answered. */
 	if (mtu)
@@ -63,14 +80,35 @@ static __always_inline int redirect(struct __sk_buff *context, struct segment *s
 	entry->last_seen = bpf_ktime_get_ns();
 	__sync_fetch_and_add(&entry->packets, 1);
 	__sync_fetch_and_add(&entry->bytes, context->len);
-	if (decrease_hop_limit(context, segment->is_ipv6))
+	if (copy.interface && decrease_hop_limit(context, segment->is_ipv6))
 		return drop(HANDOFF_COUNT_DROP_HOP_LIMIT);
 	if (change_address(context, segment, destination, segment->destination, copy.target) ||
 	    change_port(context, segment, offsetof(struct tcp_header, destination), segment->destination_port, copy.target_port))
 		return drop(HANDOFF_COUNT_DROP_MALFORMED);
 	handoff_count(HANDOFF_COUNT_REDIRECTED);
 	handoff_add(HANDOFF_COUNT_REDIRECTED_BYTES, context->len);
-	return bpf_redirect_neigh(copy.interface, NULL, 0, 0);
+	return copy.interface ? send_on(&copy) : turn_in(context, is_returned);
+}
+
+/* A segment of which the tables know nothing. */
+static __always_inline int look_for(struct __sk_buff *context, const struct segment *segment, const struct handoff_connection *key)
+{
+	switch (seek(context, segment, key)) {
+	case SEEK_BEGUN:
+		handoff_count(HANDOFF_COUNT_SOUGHT);
+		return hold(context, MARK_SOUGHT);
+	case SEEK_UNDER_WAY:
+		return hold(context, MARK_HELD);
+	case SEEK_TOO_MANY:
+		return drop(HANDOFF_COUNT_DROP_SEEK_LIMIT);
+	default:
+		return VERDICT_PASS;
+	}
+}
+
+static __always_inline int begins(const struct segment *segment)
+{
+	return (segment->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
 }
 
 SEC("tc")
@@ -94,17 +132,20 @@ int pronghorn_handoff_ingress(struct __sk_buff *context)
 	key.local_port = segment.destination_port;
 	entry = bpf_map_lookup_elem(&handoff_inbound, &key);
 	if (!entry)
-		return is_returned ? go_on(context) : VERDICT_PASS;
+		return is_returned ? go_on(context) : look_for(context, &segment, &key);
+	/* The peer uses its port again: that is a connection of its own. */
+	if (begins(&segment) && entry->mode != HANDOFF_HOLD && entry->mode != HANDOFF_REDIRECT) {
+		bpf_map_delete_elem(&handoff_inbound, &key);
+		return deliver(context, is_returned);
+	}
 	switch (entry->mode) {
 	case HANDOFF_HOLD:
-		return hold(context);
-	case HANDOFF_TOMBSTONE:
-		/* The peer uses its port again: that is a connection of its own. */
-		if ((segment.flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN) {
-			bpf_map_delete_elem(&handoff_inbound, &key);
-			return is_returned ? go_on(context) : VERDICT_PASS;
-		}
-		return redirect(context, &segment, entry, is_returned);
+	case HANDOFF_SOUGHT:
+		return hold(context, MARK_HELD);
+	case HANDOFF_UNKNOWN:
+		return deliver(context, is_returned);
+	case HANDOFF_UNANSWERED:
+		return drop(HANDOFF_COUNT_DROP_UNANSWERED);
 	default:
 		return redirect(context, &segment, entry, is_returned);
 	}
@@ -115,6 +156,7 @@ int pronghorn_handoff_egress(struct __sk_buff *context)
 {
 	struct segment segment = {};
 	struct handoff_connection key = {};
+	struct handoff_inbound *given;
 	struct handoff_outbound *owned;
 	struct handoff_outbound copy;
 	__u32 source;
@@ -126,7 +168,8 @@ int pronghorn_handoff_egress(struct __sk_buff *context)
 	key.remote_port = segment.destination_port;
 	key.local_port = segment.source_port;
 	/* Timers of a socket that is being moved, or a reset for one that has been: the peer must not hear of it. */
-	if (context->ingress_ifindex == 0 && bpf_map_lookup_elem(&handoff_inbound, &key))
+	given = bpf_map_lookup_elem(&handoff_inbound, &key);
+	if (context->ingress_ifindex == 0 && given && given->mode != HANDOFF_UNKNOWN)
 		return drop(HANDOFF_COUNT_DROP_OWN);
 	owned = bpf_map_lookup_elem(&handoff_outbound, &key);
 	if (!owned)

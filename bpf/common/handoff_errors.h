@@ -171,15 +171,15 @@ static __noinline int redirect_error(struct __sk_buff *context)
 		return VERDICT_PASS;
 	entry = bpf_map_lookup_elem(&handoff_inbound, &error.key);
 	/* Held: it has no owner to tell, and waits for no error. Who will be the owner sends again, and draws another. */
-	if (!entry || entry->mode == HANDOFF_HOLD)
+	if (!entry || !has_owner(entry))
 		return VERDICT_PASS;
 	copy = *entry;
-	if (decrease_hop_limit(context, error.is_ipv6))
+	if (copy.interface && decrease_hop_limit(context, error.is_ipv6))
 		return drop(HANDOFF_COUNT_DROP_HOP_LIMIT);
 	if (change_error(context, &error, &copy))
 		return drop(HANDOFF_COUNT_DROP_MALFORMED);
 	handoff_count(HANDOFF_COUNT_ERRORS_REDIRECTED);
-	return bpf_redirect_neigh(copy.interface, NULL, 0, 0);
+	return copy.interface ? send_on(&copy) : VERDICT_PASS;
 }
 
 #endif

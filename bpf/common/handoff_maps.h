@@ -25,6 +25,12 @@ enum handoff_mode {
 	HANDOFF_REDIRECT = 2,
 	/* The connection has ended at the new owner, whose TIME-WAIT still answers; a SYN begins another one, here. */
 	HANDOFF_TOMBSTONE = 3,
+	/* At a shared address, and nobody here knows it: packets wait while the other nodes are asked. */
+	HANDOFF_SOUGHT = 4,
+	/* Every node was asked, and none has it: for a moment packets are the kernel's, which answers by a reset. */
+	HANDOFF_UNKNOWN = 5,
+	/* Not every node could be asked: for a moment packets are dropped, and the peer sends them again. */
+	HANDOFF_UNANSWERED = 6,
 };
 
 /* What becomes of a connection that this node gave away. */
@@ -35,10 +41,15 @@ struct handoff_inbound {
 	/* Number of the connection: ports are used again. */
 	__u64 connection;
 	__be32 target[4];
+	/*
+	 * Where the owner has the end that the peer knows, which is one of this node's too: an address of the owner's own, on the interface's
+	 * link. 0: the target itself.
+	 */
+	__be32 via[4];
 	__be16 target_port;
 	/* The daemon's: of one that is held because it comes back, how many epochs before this one its stay with the target is. */
 	__u16 returning;
-	/* Where packets to the target leave. */
+	/* Where packets to the target leave; 0: it is this node itself, which has the connection under another of its ends. */
 	__u32 interface;
 	/* bpf_ktime_get_ns() of the last packet. */
 	__u64 last_seen;
@@ -50,6 +61,8 @@ struct handoff_inbound {
 struct handoff_outbound {
 	__u64 connection;
 	__be32 source[4];
+	/* The daemon's: an address of the node that the peer's packets come by. */
+	__be32 anchor[4];
 	__be16 source_port;
 	/*
 	 * 0 until the connection goes on here. Whoever gave it may take it back until then: no reset must reach the peer, and no
@@ -88,6 +101,24 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } handoff_settings SEC(".maps");
 
+/* Addresses that several nodes have. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16);
+	__type(key, __be32[4]);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} handoff_shared SEC(".maps");
+
+/* 0: bpf_ktime_get_ns() until which a daemon is there that asks other nodes for connections; 0: none is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} handoff_seeking SEC(".maps");
+
 enum handoff_counter {
 	HANDOFF_COUNT_HELD,
 	HANDOFF_COUNT_REDIRECTED,
@@ -103,6 +134,9 @@ enum handoff_counter {
 	/* Not packets but their bytes, with their headers as far as tc sees them. */
 	HANDOFF_COUNT_REDIRECTED_BYTES,
 	HANDOFF_COUNT_TRANSLATED_BYTES,
+	HANDOFF_COUNT_SOUGHT,
+	HANDOFF_COUNT_DROP_SEEK_LIMIT,
+	HANDOFF_COUNT_DROP_UNANSWERED,
 	HANDOFF_COUNTERS,
 };
 
@@ -116,6 +150,11 @@ struct {
 	__type(value, __u64);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } handoff_counters SEC(".maps");
+
+static __always_inline int has_owner(const struct handoff_inbound *entry)
+{
+	return entry->mode == HANDOFF_REDIRECT || entry->mode == HANDOFF_TOMBSTONE;
+}
 
 static __always_inline void handoff_add(__u32 counter, __u64 number)
 {

@@ -14,6 +14,14 @@
 #include "handoff_maps.h"
 #include "parse.h"
 
+/* Of the kernel's socket.h, which only programs of user space can include. */
+#ifndef AF_INET
+#define AF_INET 2
+#endif
+#ifndef AF_INET6
+#define AF_INET6 10
+#endif
+
 #ifndef BPF_F_IPV6
 #define BPF_F_IPV6 (1ULL << 7)
 #endif
@@ -183,6 +191,23 @@ static __always_inline int decrease_hop_limit(struct __sk_buff *context, int is_
 		return -1;
 	return bpf_skb_store_bytes(context, sizeof(struct ethernet_header) + offsetof(struct ipv4_header, ttl), &ttl, sizeof(ttl),
 				   0);
+}
+
+/* To the owner, whose hardware address the kernel finds. */
+static __always_inline int send_on(const struct handoff_inbound *entry)
+{
+	struct bpf_redir_neigh hop = {};
+
+	if (!(entry->via[0] | entry->via[1] | entry->via[2] | entry->via[3]))
+		return bpf_redirect_neigh(entry->interface, NULL, 0, 0);
+	if (!entry->via[0] && !entry->via[1] && entry->via[2] == bpf_htonl(0xffff)) {
+		hop.nh_family = AF_INET;
+		hop.ipv4_nh = entry->via[3];
+	} else {
+		hop.nh_family = AF_INET6;
+		__builtin_memcpy(hop.ipv6_nh, entry->via, sizeof(hop.ipv6_nh));
+	}
+	return bpf_redirect_neigh(entry->interface, &hop, sizeof(hop), 0);
 }
 
 static __always_inline int drop(__u32 counter)

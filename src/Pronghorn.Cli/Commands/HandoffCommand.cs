@@ -138,6 +138,9 @@ internal static class HandoffCommand
             Terminal.Result($"bytes, {counter}: {count}");
         }
 
+        Terminal.Result(
+            $"asked for, of shared addresses: found {status.SoughtFound}, unknown {status.SoughtUnknown}, "
+            + $"not answered {status.SoughtUnanswered}");
         foreach (PeerStatus peer in status.Peers)
         {
             Terminal.Result($"peer {peer.Name}, {peer.Address}: {(peer.IsConnected ? "connected" : peer.Problem ?? "being tried")}");

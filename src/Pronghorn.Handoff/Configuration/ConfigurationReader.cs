@@ -15,6 +15,8 @@ internal sealed class ConfigurationReader(string path)
 {
     private const int FewestPort = 1024;
     private const int DefaultPort = 1950;
+    private const int MostLocal = 2;
+    private const int MostService = 16; // The size of handoff_shared in bpf/common/handoff_maps.h.
 
     private readonly Dictionary<string, int> _seen = new(StringComparer.Ordinal);
     private readonly List<(int Line, string Value)> _peers = [];
@@ -60,7 +62,9 @@ internal sealed class ConfigurationReader(string path)
             case "port":
                 return configuration with { Port = Number(key, value, FewestPort, ushort.MaxValue) };
             case "local_ip":
-                return configuration with { LocalAddresses = Addresses(value) };
+                return configuration with { LocalAddresses = Addresses(key, value, MostLocal) };
+            case "service_ip":
+                return configuration with { ServiceAddresses = Addresses(key, value, MostService) };
             case "peer":
                 // A peer without a port has this daemon's, which may stand further down.
                 _peers.Add((_line, value));
@@ -92,8 +96,9 @@ internal sealed class ConfigurationReader(string path)
             case "peer_timeout":
                 return configuration with { PeerTimeout = Number(key, value, 5, 3600) };
             default:
-                throw Wrong($"there is no key \"{key}\"; there are svcWorkerNum, port, local_ip, peer, interface, socket_directory, "
-                    + "certificate, key, authority, preshared_key, name, held_megabytes, max_connections, metrics, worker_group, "
+                throw Wrong($"there is no key \"{key}\"; there are svcWorkerNum, port, local_ip, service_ip, peer, interface, "
+                    + "socket_directory, certificate, key, authority, preshared_key, name, held_megabytes, max_connections, "
+                    + "metrics, worker_group, "
                     + "worker_moves_per_second and peer_timeout");
         }
     }
@@ -170,21 +175,21 @@ internal sealed class ConfigurationReader(string path)
             : new HandoffPeer(words[0], new TcpEnd(parsed[0], (ushort)port)) { Addresses = [.. parsed] };
     }
 
-    private ImmutableArray<IpAddress> Addresses(string value)
+    private ImmutableArray<IpAddress> Addresses(string key, string value, int most)
     {
         string[] words = value.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries);
-        if (words.Length is < 1 or > 2)
+        if (words.Length < 1 || words.Length > most)
         {
-            throw Wrong($"local_ip has {words.Length} addresses; one or two are allowed");
+            throw Wrong(string.Create(CultureInfo.InvariantCulture, $"{key} has {words.Length} addresses; 1 to {most} are allowed"));
         }
 
         ImmutableArray<IpAddress> addresses =
         [
             .. words.Select(word => IpAddress.TryParse(word, out IpAddress address) && !address.IsAny && !address.IsMulticast
                 ? address
-                : throw Wrong($"local_ip: \"{word}\" is not an address that a node can have")),
+                : throw Wrong($"{key}: \"{word}\" is not an address that a node can have")),
         ];
-        return addresses.Distinct().Count() == addresses.Length ? addresses : throw Wrong("local_ip has one address twice");
+        return addresses.Distinct().Count() == addresses.Length ? addresses : throw Wrong($"{key} has one address twice");
     }
 
     private int Number(string key, string value, int fewest, int most) =>

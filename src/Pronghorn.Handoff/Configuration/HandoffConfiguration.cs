@@ -32,6 +32,11 @@ public sealed record HandoffConfiguration
     /// <summary>local_ip: addresses under which this node's services and its daemon are reached; one of a family.</summary>
     public ImmutableArray<IpAddress> LocalAddresses { get; init; } = [];
 
+    /// <summary>
+    /// service_ip: addresses that several nodes have, at most 16, where a balancer sends one client's packets to any of them.
+    /// </summary>
+    public ImmutableArray<IpAddress> ServiceAddresses { get; init; } = [];
+
     /// <summary>peer: the other nodes.</summary>
     public ImmutableArray<HandoffPeer> Peers { get; init; } = [];
 

@@ -54,6 +54,7 @@ public sealed class HandoffDaemon : IDisposable
     private readonly WebListener? _metrics;
     private readonly IReadOnlyList<Socket> _listeners;
     private readonly Unsettled _unsettled = new();
+    private readonly Seeker _seeker;
     private volatile bool _isStopping;
 
     /// <summary>Takes everything that it needs; <see cref="RunAsync"/> must run for anything to happen.</summary>
@@ -80,17 +81,21 @@ public sealed class HandoffDaemon : IDisposable
         _node = new SteeredNode(_layer, _held, index, MacAddress.Read(found.GetPhysicalAddress().GetAddressBytes()))
         {
             Addresses = configuration.LocalAddresses,
+            SharedAddresses = configuration.ServiceAddresses,
+            AddressOfNode = FindAddressOfNode,
             Durations = _durations,
             Images = ImageStore.Open(Path.Combine(configuration.SocketDirectory, "images")),
         };
         _peers = new PeerTable(
             configuration.Peers, authentication,
             (stream, link) => new PeerConnection(
-                stream, _node, _workers!, _lifetimes, unsettled: _unsettled, link: link, anchors: request => AnchorOf(request, link)));
+                stream, _node, _workers!, _lifetimes, unsettled: _unsettled, link: link, seeker: _seeker,
+                address: link.Peer.Addresses[0], anchors: request => AnchorOf(request, link)));
         int result = Lifetimes.Open(
-            _node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, known => _peers.Find(known.Address), _unsettled);
+            _node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, _peers.Find, _unsettled);
         _lifetimes = lifetimes ?? throw new IOException(string.Create(
             CultureInfo.InvariantCulture, $"the kernel does not tell of connections that end (sock_diag, error {-result})"));
+        _seeker = new Seeker(_node, _lifetimes, ListAskedNodes);
         _workers = new WorkerServer(
             configuration.SocketDirectory, configuration.WorkerCount, HandOffAsync, EndInterruptedAsync,
             configuration.WorkerMovesPerSecond);
@@ -122,7 +127,8 @@ public sealed class HandoffDaemon : IDisposable
             TapDevice device = OpenDevice();
             try
             {
-                SteeringLayer.Start(FolderOf(instance), [index], device, configuration.MaximumConnections).Dispose();
+                SteeringLayer.Start(
+                    FolderOf(instance), [index], device, configuration.MaximumConnections, configuration.ServiceAddresses).Dispose();
                 return device;
             }
             catch
@@ -191,15 +197,18 @@ public sealed class HandoffDaemon : IDisposable
             OutboundEntries = outbound,
             InboundLimit = inboundLimit,
             OutboundLimit = outboundLimit,
-            Packets = Enum.GetValues<SteeringCounter>().Where(static counter => counter < SteeringCounter.RedirectedBytes)
+            Packets = Enum.GetValues<SteeringCounter>().Where(static counter => !IsOfBytes(counter) && counter < SteeringCounter.Count)
                 .ToDictionary(static counter => counter.ToString(), _layer.Read),
             Bytes = new Dictionary<string, ulong>
             {
                 [nameof(SteeringCounter.Redirected)] = _layer.Read(SteeringCounter.RedirectedBytes),
                 [nameof(SteeringCounter.Translated)] = _layer.Read(SteeringCounter.TranslatedBytes),
             },
-            Peers = [.. _peers.Links.Select(static link => new PeerStatus(
-                link.Peer.Name, link.Peer.Daemon.ToString(), link.Connection is not null, link.Problem, link.GivenUp))],
+            Peers = [.. _peers.Links.Select(link => new PeerStatus(
+                link.Peer.Name, link.Peer.Daemon.ToString(), link.Connection is not null, link.Problem, link.GivenUp, IsGivenUp(link)))],
+            SoughtFound = _seeker.FoundCount,
+            SoughtUnknown = _seeker.UnknownCount,
+            SoughtUnanswered = _seeker.UnansweredCount,
             PeersRejected = _peers.RejectedCount,
         };
     }
@@ -210,6 +219,7 @@ public sealed class HandoffDaemon : IDisposable
         _metrics?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _status.Dispose();
         _workers.Dispose();
+        _seeker.Dispose();
         _lifetimes.Dispose();
         _held.Dispose();
         _layer.Dispose();
@@ -224,11 +234,13 @@ public sealed class HandoffDaemon : IDisposable
         using var timer = new PeriodicTimer(s_look);
         try
         {
+            KeepSeeking();
             for (int look = 1; await timer.WaitForNextTickAsync(cancellation); look++)
             {
                 long lastBegun = _peers.Links.Select(static link => link.LastBegun).DefaultIfEmpty().Max();
                 long sinceStream = (Environment.TickCount64 - lastBegun) / 1000;
                 bool isAudit = look % LooksBetweenAudits == 0 || s_auditsAfterStream.Contains((int)sinceStream);
+                KeepSeeking();
                 foreach (PeerLink link in _peers.Links)
                 {
                     await LookAfterAsync(link, isAudit, cancellation);
@@ -241,6 +253,33 @@ public sealed class HandoffDaemon : IDisposable
         }
     }
 
+    private void KeepSeeking()
+    {
+        if (!_configuration.ServiceAddresses.IsEmpty)
+        {
+            _layer.KeepSeeking();
+        }
+    }
+
+    private IpAddress? FindAddressOfNode(IpAddress address, bool isIpv6)
+    {
+        foreach (IpAddress one in _peers.Find(address)?.Peer.Addresses ?? [])
+        {
+            if (one.IsIpv4 != isIpv6)
+            {
+                return one;
+            }
+        }
+
+        return null;
+    }
+
+    private bool IsGivenUp(PeerLink link) =>
+        link.Connection is null && Environment.TickCount64 - link.LastSeen > _configuration.PeerTimeout * 1000L;
+
+    private AskedNode[] ListAskedNodes() =>
+        [.. from link in _peers.Links where !IsGivenUp(link) select new AskedNode(link.Peer.Addresses[0], link)];
+
     private async Task LookAfterAsync(PeerLink link, bool isAudit, CancellationToken cancellation)
     {
         if (link.Connection is { } connection)
@@ -251,7 +290,7 @@ public sealed class HandoffDaemon : IDisposable
                 await connection.AuditAsync(link.Peer.Addresses, cancellation);
             }
         }
-        else if (Environment.TickCount64 - link.LastSeen > _configuration.PeerTimeout * 1000L)
+        else if (IsGivenUp(link))
         {
             link.GivenUp += _lifetimes.ForgetOwner(link.Peer.Addresses) + _lifetimes.EndOfAnchor(link.Peer.Addresses);
         }
@@ -307,7 +346,7 @@ public sealed class HandoffDaemon : IDisposable
             CultureInfo.InvariantCulture, $"a TAP device for packets that wait cannot be made (error {-result}); CAP_NET_ADMIN is needed"));
     }
 
-    private PeerLink AnchorOf(Prepare request, PeerLink origin) => _peers.Find(request.Known.Address) ?? origin;
+    private PeerLink AnchorOf(Prepare request, PeerLink origin) => _peers.Find(request.Anchor) ?? origin;
 
     private async Task<Refusal> EndInterruptedAsync(WorkerMessage message, int fd)
     {
@@ -344,6 +383,9 @@ public sealed class HandoffDaemon : IDisposable
         return connection.MoveAsync(
             fd, request.End, request.Worker, complete: image => image with { Consumed = request.Consumed, Tag = request.Tag });
     }
+
+    private static bool IsOfBytes(SteeringCounter counter) =>
+        counter is SteeringCounter.RedirectedBytes or SteeringCounter.TranslatedBytes;
 
     private static Task<MoveOutcome> Refuse(Refusal refusal) =>
         Task.FromResult(new MoveOutcome(refusal, default, default, IsLive: false));

@@ -32,6 +32,7 @@ internal static class HandoffMetrics
         WriteTables(text, status);
         WriteSteering(text, "packets", "Packets, by what the programs did with them", status.Packets);
         WriteSteering(text, "bytes", "Bytes of packets with their headers, by what the programs did with them", status.Bytes);
+        WriteSought(text, status);
         WritePeers(text, status);
         return text.ToString();
     }
@@ -86,6 +87,15 @@ internal static class HandoffMetrics
         {
             text.Add($"{Prefix}{unit}_total", value, ("action", name));
         }
+    }
+
+    private static void WriteSought(MetricsText text, HandoffStatus status)
+    {
+        text.Begin(
+            Prefix + "sought_total", "counter", "Connections at shared addresses that other nodes were asked for, by what came of it");
+        text.Add(Prefix + "sought_total", status.SoughtFound, ("result", "found"));
+        text.Add(Prefix + "sought_total", status.SoughtUnknown, ("result", "unknown"));
+        text.Add(Prefix + "sought_total", status.SoughtUnanswered, ("result", "unanswered"));
     }
 
     private static void WritePeers(MetricsText text, HandoffStatus status)

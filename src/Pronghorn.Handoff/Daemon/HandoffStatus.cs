@@ -79,6 +79,15 @@ public sealed record HandoffStatus
     /// <summary>The programs' counters of bytes.</summary>
     public required IReadOnlyDictionary<string, ulong> Bytes { get; init; }
 
+    /// <summary>Connections at shared addresses whose packets came by this node, and whose owner was found.</summary>
+    public long SoughtFound { get; init; }
+
+    /// <summary>The same, and no node had them.</summary>
+    public long SoughtUnknown { get; init; }
+
+    /// <summary>The same, and not every node could be asked.</summary>
+    public long SoughtUnanswered { get; init; }
+
     /// <summary>The other nodes.</summary>
     public required IReadOnlyList<PeerStatus> Peers { get; init; }
 
@@ -120,7 +129,8 @@ public sealed record HandoffStatus
 /// <param name="IsConnected">Whether there is a stream with it.</param>
 /// <param name="Problem">What went wrong last; null for nothing.</param>
 /// <param name="GivenUp">Connections that it had and that were given up, because its address did not answer any more.</param>
-public sealed record PeerStatus(string Name, string Address, bool IsConnected, string? Problem, long GivenUp);
+/// <param name="IsLost">Whether its address has not answered for longer than peer_timeout.</param>
+public sealed record PeerStatus(string Name, string Address, bool IsConnected, string? Problem, long GivenUp, bool IsLost = false);
 
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(HandoffStatus))]

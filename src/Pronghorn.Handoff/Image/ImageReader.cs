@@ -21,9 +21,11 @@ internal struct ImageReader(ReadOnlyMemory<byte> bytes)
 
     public ulong Long(string what) => BinaryPrimitives.ReadUInt64BigEndian(Take(what, sizeof(ulong)).Span);
 
+    public IpAddress Address(string what) => IpAddress.ReadIpv6(Take(what, IpAddress.Ipv6Length).Span);
+
     public TcpEnd End(string what)
     {
-        IpAddress address = IpAddress.ReadIpv6(Take(what, IpAddress.Ipv6Length).Span);
+        IpAddress address = Address(what);
         return new TcpEnd(address, Short(what));
     }
 

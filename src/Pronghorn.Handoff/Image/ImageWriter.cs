@@ -34,10 +34,15 @@ internal static class ImageWriter
         writer.Advance(sizeof(ulong));
     }
 
+    internal static void Address(IBufferWriter<byte> writer, IpAddress address)
+    {
+        address.WriteIpv6(writer.GetSpan(IpAddress.Ipv6Length));
+        writer.Advance(IpAddress.Ipv6Length);
+    }
+
     internal static void End(IBufferWriter<byte> writer, TcpEnd end)
     {
-        end.Address.WriteIpv6(writer.GetSpan(IpAddress.Ipv6Length));
-        writer.Advance(IpAddress.Ipv6Length);
+        Address(writer, end.Address);
         Short(writer, end.Port);
     }
 

@@ -28,7 +28,7 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
         foreach (GivenEntry given in tables.ListGiven())
         {
             // A connection that only passed by here is its anchor's to ask for: who answers must know that nothing comes this way any more.
-            if (given.Mode == SteeringMode.Redirect && owner.Contains(given.Target.Address)
+            if (given.Mode == SteeringMode.Redirect && owner.Contains(given.Owner)
                 && !tables.FindTaken(given.Local, given.Remote, out _))
             {
                 items.Add(new AuditItem(given.Stay, given.Local, given.Remote, given.Target, IsUnsettled: false));
@@ -117,8 +117,12 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
         }
 
         bool isTaken = tables.FindTaken(item.Target, item.Remote, out TakenEntry taken);
-        return isTaken && taken.Stay == item.Stay ? null : new Ended(item.Stay, item.Known, item.Remote);
+        return isTaken && taken.Stay == item.Stay ? null : Gone(item);
     }
+
+    // Of a shared address, it may have gone on by another node; who asks may then ask all.
+    private Message Gone(AuditItem item) => node.SharedAddresses.Contains(item.Known.Address)
+        ? new Released(item.Stay, item.Known, item.Remote) : new Ended(item.Stay, item.Known, item.Remote);
 
     /// <summary>The connection was here, or was to come back here, and is elsewhere.</summary>
     private Message? AnswerTo(AuditItem item, GivenEntry given)
@@ -133,7 +137,7 @@ public sealed class Audits(SteeredNode node, Lifetimes lifetimes, Unsettled unse
             // It was here. While one that went back to the asker may be taken back, that is not decided.
             return item.IsUnsettled ? new Owned(item.Stay)
                 : given.Mode != SteeringMode.Redirect || unsettled.Leaving.Any(leaving => leaving.Stay == given.Stay) ? null
-                : given.Target == item.Known ? new Ended(item.Stay, item.Known, item.Remote)
+                : given.Target == item.Known ? Gone(item)
                 : new Moved(given.Stay, item.Known, item.Remote, given.Target);
         }
 

@@ -6,6 +6,7 @@ using Pronghorn.Handoff.Protocol;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
 
 namespace Pronghorn.Handoff.Moves;
 
@@ -30,12 +31,14 @@ public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare
     public Refusal Hold()
     {
         long began = Stopwatch.GetTimestamp();
-        int result = node.Layer.Tables.Hold(local, request.Remote, request.Stay);
+        int result = lifetimes is null
+            ? node.Layer.Tables.Hold(local, request.Remote, request.Stay) : lifetimes.Hold(fd, local, request);
         _spent += Stopwatch.GetElapsedTime(began);
         return result switch
         {
             0 => Refusal.None,
             -Errno.Exists => new Refusal(RefusalReason.Busy, "the connection is being moved already"),
+            -Errno.TryAgain => new Refusal(RefusalReason.Busy, "the peer's packets have just come by another node than before"),
             -Errno.TooBig => new Refusal(RefusalReason.TableFull, "the table of connections given away is full"),
             _ => Refusal.FromKernel("holding the peer's packets", result),
         };
@@ -64,7 +67,10 @@ public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare
     public Refusal LetGo(TcpEnd target)
     {
         long began = Stopwatch.GetTimestamp();
-        int result = node.Layer.Tables.Redirect(local, request.Remote, target, node.InterfaceIndex, request.Stay);
+        // Back at the node that the peer's packets come by it has an end that this one may have too.
+        IpAddress? via = node.SharedAddresses.Contains(target.Address)
+            ? node.AddressOfNode(request.Anchor, !target.Address.IsIpv4) : null;
+        int result = node.Layer.Tables.Redirect(local, request.Remote, target, node.InterfaceIndex, request.Stay, via);
         node.Held.Replay();
         node.Durations.Captures.Add(_spent + Stopwatch.GetElapsedTime(began));
         return result == 0 ? Refusal.None : Refusal.FromKernel("redirecting the peer's packets", result);

@@ -119,7 +119,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         // It may have been here before, and have left something for packets under way.
         lifetimes?.Claim(local, request.Remote);
         node.Layer.Tables.ForgetGiven(local, request.Remote);
-        return node.Layer.Tables.Translate(local, request.Remote, request.Known, request.Stay) switch
+        return node.Layer.Tables.Translate(local, request.Remote, request.Known, request.Stay, request.Anchor) switch
         {
             0 => HoldUntilLive(request),
             -Errno.TooBig => new Refusal(RefusalReason.TableFull, "the table of connections taken is full"),
@@ -180,7 +180,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         FinSegment.Inject(image, _local, node);
         if (anchor is not null)
         {
-            lifetimes?.Watch(_fd, request.Stay, request.Known, request.Remote, _local, anchor);
+            lifetimes?.Watch(_fd, request, _local, anchor);
         }
 
         given?.Release(isLive: true);
@@ -220,9 +220,9 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         }
     }
 
-    /// <summary>Whether it is this node's address that the peer knows: the connection was given away here once.</summary>
+    /// <summary>Whether the peer's packets come by this node: the connection was given away here once.</summary>
     private bool IsReturning(Prepare request) =>
-        request.Known.Address == request.Listener.Address || node.Addresses.Contains(request.Known.Address);
+        request.Anchor == request.Listener.Address || node.Addresses.Contains(request.Anchor);
 
     private Refusal TryTakeBack(Prepare request, ConnectionImage image)
     {
@@ -251,7 +251,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         if (_formerOwner is { } owner)
         {
             _formerOwner = null;
-            node.Layer.Tables.Redirect(request.Known, request.Remote, owner.Target, owner.InterfaceIndex, owner.Stay);
+            node.Layer.Tables.Redirect(request.Known, request.Remote, owner.Target, owner.InterfaceIndex, owner.Stay, owner.Via);
             node.Held.Replay();
         }
     }

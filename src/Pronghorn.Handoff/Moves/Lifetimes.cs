@@ -3,6 +3,7 @@ using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Linq;
+using System.Runtime.CompilerServices;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Protocol;
@@ -18,7 +19,7 @@ namespace Pronghorn.Handoff.Moves;
 /// Ends the entries of connections that have ended. The owner hears of it from the kernel, by the socket's cookie, and tells the node
 /// that gave the connection away; both keep what they have for a while, because late segments and a TIME-WAIT still need it.
 /// </summary>
-public sealed class Lifetimes : IDisposable
+public sealed partial class Lifetimes : IDisposable
 {
     private const short PollIn = 1;
     private const int StopPollMilliseconds = 100;
@@ -41,6 +42,7 @@ public sealed class Lifetimes : IDisposable
         _grace = grace;
         _monitor = monitor;
         _diagnostics = diagnostics;
+        _home = new HomeAnchor(this);
         _reader = new Thread(ReadUntilStopped) { IsBackground = true, Name = "handoff-ends" };
     }
 
@@ -48,7 +50,7 @@ public sealed class Lifetimes : IDisposable
     public static TimeSpan DefaultGrace { get; } = TimeSpan.FromSeconds(65);
 
     /// <summary>Connections that this node was given and that have not ended.</summary>
-    public int TakenCount => _taken.Values.Count(static taken => !taken.IsHome);
+    public int TakenCount => _taken.Values.Count(taken => !IsHome(taken));
 
     /// <summary>
     /// Begins to listen, in the calling thread's network namespace: the node's. What the tables have of a former daemon's time is taken
@@ -57,14 +59,14 @@ public sealed class Lifetimes : IDisposable
     /// <param name="node">The node.</param>
     /// <param name="grace">How long an entry outlives its connection.</param>
     /// <param name="lifetimes">What was made; null on failure.</param>
-    /// <param name="anchors">Who is told of a connection that the peer knows under an address; null for nobody.</param>
+    /// <param name="anchors">Who is told of a connection whose peer's packets come by the node with an address; null for nobody.</param>
     /// <param name="unsettled">Is told of connections whose new owner may not have heard that they are its own; null for nobody.</param>
     /// <returns>0 or a negative error number.</returns>
     public static int Open(
         SteeredNode node,
         TimeSpan grace,
         out Lifetimes? lifetimes,
-        Func<TcpEnd, IMessageSender?>? anchors = null,
+        Func<IpAddress, IMessageSender?>? anchors = null,
         Unsettled? unsettled = null)
     {
         lifetimes = null;
@@ -96,16 +98,16 @@ public sealed class Lifetimes : IDisposable
 
     /// <summary>A connection was taken. To be called before anybody else has its descriptor.</summary>
     /// <param name="fd">Its socket.</param>
-    /// <param name="stay">Its stay here.</param>
-    /// <param name="known">The end that the peer knows.</param>
-    /// <param name="remote">The peer.</param>
+    /// <param name="request">What was asked when it came.</param>
     /// <param name="local">The end that it has here.</param>
     /// <param name="anchor">Who is told of its end.</param>
-    public void Watch(int fd, Stay stay, TcpEnd known, TcpEnd remote, TcpEnd local, IMessageSender anchor)
+    public void Watch(int fd, Prepare request, TcpEnd local, IMessageSender anchor)
     {
+        ArgumentNullException.ThrowIfNull(request);
         if (TcpSocket.GetCookie(fd, out ulong cookie) == 0)
         {
-            Watch(cookie, new Taken(stay, known, remote, local, anchor));
+            var entry = new TakenEntry(local, request.Remote, request.Known, request.Stay, HasLived: true, request.Anchor);
+            Watch(cookie, new Taken(entry, anchor));
         }
     }
 
@@ -123,12 +125,11 @@ public sealed class Lifetimes : IDisposable
 
     /// <summary>How a connection came here from another node, if it did.</summary>
     /// <param name="fd">Its socket.</param>
-    /// <param name="stay">Its stay here.</param>
-    /// <param name="known">The end that the peer knows.</param>
-    public bool FindTaken(int fd, out Stay stay, out TcpEnd known)
+    /// <param name="entry">What there is of it.</param>
+    public bool FindTaken(int fd, out TakenEntry entry)
     {
         Taken? taken = TcpSocket.GetCookie(fd, out ulong cookie) == 0 ? _taken.GetValueOrDefault(cookie) : null;
-        (stay, known) = taken is null ? default : (taken.Stay, taken.Known);
+        entry = taken?.Entry ?? default;
         return taken is not null;
     }
 
@@ -147,7 +148,7 @@ public sealed class Lifetimes : IDisposable
         }
 
         taken.State = TakenState.Left;
-        if (taken.IsHome)
+        if (IsHome(taken))
         {
             Disown(taken);
             return;
@@ -187,7 +188,8 @@ public sealed class Lifetimes : IDisposable
         ArgumentNullException.ThrowIfNull(owner);
 
         // What is not confirmed stays with the owner, which sends on what comes.
-        if (_node.Layer.Tables.Repoint(moved.Known, moved.Remote, moved.Target, moved.Stay) == 0)
+        int interfaceIndex = _node.Addresses.Contains(moved.Target.Address) ? 0 : _node.InterfaceIndex;
+        if (_node.Layer.Tables.Repoint(moved.Known, moved.Remote, moved.Target, interfaceIndex, moved.Stay) == 0)
         {
             _ = owner.SendAsync(new Repointed(moved.Stay), CancellationToken.None).AsTask();
         }
@@ -210,7 +212,7 @@ public sealed class Lifetimes : IDisposable
     /// <param name="anchor">The anchor's addresses.</param>
     internal IEnumerable<Moved> ListLeft(IReadOnlyCollection<IpAddress> anchor) =>
         from left in _left
-        where anchor.Contains(left.Value.Taken.Known.Address)
+        where anchor.Contains(left.Value.Taken.AnchorAddress)
         select new Moved(left.Key, left.Value.Taken.Known, left.Value.Taken.Remote, left.Value.Target);
 
     /// <summary>A connection that this node gave away has ended at its owner.</summary>
@@ -233,33 +235,13 @@ public sealed class Lifetimes : IDisposable
         int count = 0;
         foreach (GivenEntry given in _node.Layer.Tables.ListGiven())
         {
-            if (given.Mode != SteeringMode.Hold && addresses.Contains(given.Target.Address))
+            if (given.Mode != SteeringMode.Hold && addresses.Contains(given.Owner))
             {
                 count += _node.Layer.Tables.ForgetGiven(given.Local, given.Remote) == 0 ? 1 : 0;
             }
         }
 
         return count;
-    }
-
-    /// <summary>
-    /// A node has gone for good: what came by it and is here gets no packet of its peer any more. Its sockets end, as the node itself
-    /// does not know them when it is back; the peer, if it can be reached, is told.
-    /// </summary>
-    /// <param name="addresses">Its addresses.</param>
-    /// <returns>How many connections that were.</returns>
-    public int EndOfAnchor(IReadOnlyCollection<IpAddress> addresses)
-    {
-        foreach ((Stay stay, (Taken taken, _)) in _left)
-        {
-            if (addresses.Contains(taken.Known.Address) && _left.TryRemove(stay, out _))
-            {
-                After(() => Forget(taken));
-            }
-        }
-
-        return _taken.Count(taken => addresses.Contains(taken.Value.Known.Address) && !taken.Value.IsHome
-            && DestroySocket(taken.Key, taken.Value.Local, taken.Value.Remote) == 0);
     }
 
     /// <summary>What there is here of a connection, by its ends.</summary>
@@ -278,7 +260,7 @@ public sealed class Lifetimes : IDisposable
         }
     }
 
-    private int Recover(Func<TcpEnd, IMessageSender?> anchors, Unsettled unsettled)
+    private int Recover(Func<IpAddress, IMessageSender?> anchors, Unsettled unsettled)
     {
         int result = ListSockets(out Dictionary<(TcpEnd, TcpEnd), ulong> sockets);
         if (result < 0)
@@ -289,7 +271,7 @@ public sealed class Lifetimes : IDisposable
         SteeringTables tables = _node.Layer.Tables;
         foreach (TakenEntry entry in tables.ListTaken())
         {
-            var taken = new Taken(entry.Stay, entry.Known, entry.Remote, entry.Local, anchors(entry.Known));
+            var taken = new Taken(entry, _node.Addresses.Contains(entry.Anchor) ? _home : anchors(entry.Anchor));
             if (tables.FindGiven(entry.Local, entry.Remote, out GivenEntry given) && given.Stay.IsAfter(entry.Stay))
             {
                 unsettled.Remember(new AuditItem(given.Stay, given.Local, given.Remote, given.Target, IsUnsettled: true));
@@ -319,7 +301,7 @@ public sealed class Lifetimes : IDisposable
     private void SetLeft(Taken taken, GivenEntry given)
     {
         taken.State = TakenState.Left;
-        _owners[(taken.Local, taken.Remote)] = taken;
+        Own(taken);
         if (given.Target.Address == taken.Known.Address)
         {
             After(() => Forget(taken));
@@ -335,7 +317,7 @@ public sealed class Lifetimes : IDisposable
     {
         // Whoever gave one that never lived may take it back: its peer must not hear that there is nothing here.
         taken.State = hasLived ? TakenState.Ended : TakenState.NeverLived;
-        _owners[(taken.Local, taken.Remote)] = taken;
+        Own(taken);
         if (hasLived)
         {
             _node.Layer.Tables.SetLive(taken.Local, taken.Remote);
@@ -377,7 +359,7 @@ public sealed class Lifetimes : IDisposable
 
     private void Watch(ulong cookie, Taken taken)
     {
-        _owners[(taken.Local, taken.Remote)] = taken;
+        Own(taken);
         _taken[cookie] = taken;
     }
 
@@ -428,7 +410,7 @@ public sealed class Lifetimes : IDisposable
 
     private void End(Taken taken)
     {
-        if (taken.IsHome)
+        if (IsHome(taken))
         {
             Disown(taken);
             return;
@@ -445,8 +427,9 @@ public sealed class Lifetimes : IDisposable
 
     private void Forget(Taken taken)
     {
-        // One that was taken back has not left after all.
-        if (taken.State != TakenState.Open && Disown(taken))
+        // One that was taken back has not left after all. One that ended with the end that its peer knows has no entries.
+        bool hasEntries = taken.Local != taken.Known || taken.State != TakenState.Ended;
+        if (taken.State != TakenState.Open && Disown(taken) && hasEntries)
         {
             _node.Layer.Tables.ForgetGiven(taken.Local, taken.Remote);
             _node.Layer.Tables.ForgetTranslation(taken.Local, taken.Remote);
@@ -454,8 +437,11 @@ public sealed class Lifetimes : IDisposable
     }
 
     /// <summary>Whether the entries were still this connection's.</summary>
-    private bool Disown(Taken taken) =>
-        _owners.TryRemove(new KeyValuePair<(TcpEnd, TcpEnd), object>((taken.Local, taken.Remote), taken));
+    private bool Disown(Taken taken)
+    {
+        _shared.TryRemove(new KeyValuePair<(TcpEnd, TcpEnd), Taken>((taken.Known, taken.Remote), taken));
+        return _owners.TryRemove(new KeyValuePair<(TcpEnd, TcpEnd), object>((taken.Local, taken.Remote), taken));
+    }
 
     private void ForgetBuriedLater(TcpEnd known, TcpEnd remote, Stay stay) =>
         After(() => _node.Layer.Tables.ForgetBuried(known, remote, stay));
@@ -463,19 +449,24 @@ public sealed class Lifetimes : IDisposable
     private void After(Action action) => _ = Task.Delay(_grace, _stopped.Token).ContinueWith(
         _ => action(), _stopped.Token, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
 
-    private sealed class Taken(Stay stay, TcpEnd known, TcpEnd remote, TcpEnd local, IMessageSender? anchor)
+    private sealed class Taken(TakenEntry entry, IMessageSender? anchor)
     {
         private volatile TakenState _state;
+        private volatile StrongBox<(IpAddress Address, IMessageSender? Sender)> _anchor = new((entry.Anchor, anchor));
 
-        public Stay Stay => stay;
+        public TakenEntry Entry => entry with { Anchor = AnchorAddress };
 
-        public TcpEnd Known => known;
+        public Stay Stay => entry.Stay;
 
-        public TcpEnd Remote => remote;
+        public TcpEnd Known => entry.Known;
 
-        public TcpEnd Local => local;
+        public TcpEnd Remote => entry.Remote;
 
-        public IMessageSender? Anchor => anchor;
+        public TcpEnd Local => entry.Local;
+
+        public IMessageSender? Anchor => _anchor.Value.Sender;
+
+        public IpAddress AnchorAddress => _anchor.Value.Address;
 
         public TakenState State
         {
@@ -483,8 +474,7 @@ public sealed class Lifetimes : IDisposable
             set => _state = value;
         }
 
-        /// <summary>Given away here once, and back: there are no entries, only the count of its moves.</summary>
-        public bool IsHome => local == known;
+        public void SetAnchor(IpAddress address, IMessageSender sender) => _anchor = new((address, sender));
     }
 }
 

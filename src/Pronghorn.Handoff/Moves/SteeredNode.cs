@@ -17,6 +17,15 @@ public sealed record SteeredNode(SteeringLayer Layer, HeldPackets Held, int Inte
     /// <summary>The node's addresses, under which other nodes know it.</summary>
     public ImmutableArray<IpAddress> Addresses { get; init; } = [];
 
+    /// <summary>Addresses that other nodes have too: the peers' packets of one connection may come by any of them.</summary>
+    public ImmutableArray<IpAddress> SharedAddresses { get; init; } = [];
+
+    /// <summary>
+    /// An address of a family that another node has, by any of its addresses; null where it has none. Whether the family is IPv6.
+    /// </summary>
+    public Func<IpAddress, bool, IpAddress?> AddressOfNode { get; init; } =
+        static (address, isIpv6) => address.IsIpv4 != isIpv6 ? address : null;
+
     /// <summary>Where it is counted how long the node's own part of moves takes.</summary>
     public MoveDurations Durations { get; init; } = new();
 

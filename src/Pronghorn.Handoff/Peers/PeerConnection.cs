@@ -43,6 +43,8 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     private readonly Audits? _audits;
     private readonly Func<Prepare, IMessageSender> _anchors;
     private readonly IMessageSender? _link;
+    private readonly Seeker? _seeker;
+    private readonly IpAddress _address;
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _outgoing = new();
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _incoming = new();
     private readonly CancellationTokenSource _ended = new();
@@ -57,6 +59,8 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     /// <param name="times">How long to wait for the other.</param>
     /// <param name="unsettled">Moves that wait for word of the other side over a later stream; null: there is none.</param>
     /// <param name="link">The other daemon over whatever stream there is, later than this one; null: over this one only.</param>
+    /// <param name="seeker">Finds connections whose packets come by another node than before; null for nobody.</param>
+    /// <param name="address">One of the other's addresses, always the same.</param>
     /// <param name="anchors">
     /// Who is told what becomes of a connection that came: the node that the peer knows, later than this stream perhaps. Null: the other.
     /// </param>
@@ -68,8 +72,12 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         MoveTimes? times = null,
         Unsettled? unsettled = null,
         IMessageSender? link = null,
+        Seeker? seeker = null,
+        IpAddress address = default,
         Func<Prepare, IMessageSender>? anchors = null)
     {
+        _seeker = seeker;
+        _address = address;
         _anchors = anchors ?? (_ => this);
         _lifetimes = lifetimes;
         _link = link;
@@ -139,17 +147,17 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             return new MoveOutcome(refusal, default, default, IsLive: false);
         }
 
-        Stay before = default;
-        TcpEnd known = default;
-        bool isTaken = _lifetimes is not null && _lifetimes.FindTaken(fd, out before, out known);
+        TakenEntry taken = default;
+        bool isTaken = _lifetimes is not null && _lifetimes.FindTaken(fd, out taken);
         refusal = isTaken ? Refusal.None : ExamineAnchor(local, remote);
         if (!refusal.IsNone)
         {
             return new MoveOutcome(refusal, default, default, IsLive: false);
         }
 
-        Stay stay = isTaken ? before.Next() : new Stay(NewNumber(), 1);
-        var request = new Prepare(NewNumber(), stay, isIpv6, isTaken ? known : local, remote, listener, worker);
+        Stay stay = isTaken ? taken.Stay.Next() : new Stay(NewNumber(), 1);
+        IpAddress anchor = isTaken ? taken.Anchor : _node.Addresses.IsDefaultOrEmpty ? local.Address : _node.Addresses[0];
+        var request = new Prepare(NewNumber(), stay, isIpv6, isTaken ? taken.Known : local, remote, listener, worker, anchor);
         Channel<Message> answers = Channel.CreateBounded<Message>(s_waiting);
         _outgoing[request.Move] = answers;
         try
@@ -222,9 +230,9 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             return new Refusal(RefusalReason.State, "it came from another node and is not known any more");
         }
 
-        return _node.Addresses.IsDefaultOrEmpty || _node.Addresses.Contains(local.Address)
+        return _node.Addresses.IsDefaultOrEmpty || _node.Addresses.Contains(local.Address) || _node.SharedAddresses.Contains(local.Address)
             ? Refusal.None
-            : new Refusal(RefusalReason.Address, $"the peer knows it as {local}, which is not a local_ip of the configuration");
+            : new Refusal(RefusalReason.Address, $"the peer knows it as {local}, which is no local_ip or service_ip of the configuration");
     }
 
     private static ulong NewNumber()
@@ -247,6 +255,9 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             case Moved moved:
                 _lifetimes?.Repoint(moved, this);
                 break;
+            case Released released:
+                _node.Layer.Tables.Release(released.Known, released.Remote, released.Stay);
+                break;
             case Repointed repointed:
                 _lifetimes?.Finish(repointed);
                 break;
@@ -261,6 +272,9 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
                 break;
             case Owned owned:
                 _unsettled?.Settle(owned.Stay, isOwned: true);
+                break;
+            case Sought or Found or NotFound:
+                _seeker?.Hear(message, new AskedNode(_address, _link ?? this));
                 break;
             case Prepared or Restored or Live:
                 Pass(_outgoing, message);

@@ -4,6 +4,7 @@ using System.Collections.Immutable;
 using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
 
 namespace Pronghorn.Handoff.Protocol;
 
@@ -22,8 +23,9 @@ public abstract record Message(ulong Move);
 /// <param name="Remote">The peer.</param>
 /// <param name="Listener">The listener at the target whose worker is to have it.</param>
 /// <param name="Worker">Index of that worker, where several have listeners of one address and port.</param>
-public sealed record Prepare(ulong Move, Stay Stay, bool IsIpv6, TcpEnd Known, TcpEnd Remote, TcpEnd Listener, uint Worker)
-    : Message(Move);
+/// <param name="Anchor">An address of the node that the peer's packets come by.</param>
+public sealed record Prepare(
+    ulong Move, Stay Stay, bool IsIpv6, TcpEnd Known, TcpEnd Remote, TcpEnd Listener, uint Worker, IpAddress Anchor) : Message(Move);
 
 /// <summary>Target to origin: it may come.</summary>
 /// <param name="Move">Number of the move.</param>
@@ -98,6 +100,33 @@ public sealed record Owned(Stay Stay) : Message(0);
 /// <summary>Target to origin, over a later stream: was the connection given? The stream ended before that was heard.</summary>
 /// <param name="Stay">The stay that would begin.</param>
 public sealed record Asked(Stay Stay) : Message(0);
+
+/// <summary>
+/// A node by which a peer's packets come, to all others: whose is this connection? It began at another node that has the same address.
+/// </summary>
+/// <param name="Round">Drawn by who asks: which answers belong to it.</param>
+/// <param name="Known">The end that the peer knows.</param>
+/// <param name="Remote">The peer.</param>
+public sealed record Sought(ulong Round, TcpEnd Known, TcpEnd Remote) : Message(Round);
+
+/// <summary>Owner to the node that asked: it is here, and you are its anchor from now on.</summary>
+/// <param name="Stay">Its stay here.</param>
+/// <param name="Known">The end that the peer knows.</param>
+/// <param name="Remote">The peer.</param>
+/// <param name="Target">The end that it has here.</param>
+public sealed record Found(Stay Stay, TcpEnd Known, TcpEnd Remote, TcpEnd Target) : Message(0);
+
+/// <summary>Owner to the node that was its anchor: another is now. What still comes there is to be asked for.</summary>
+/// <param name="Stay">Its stay here.</param>
+/// <param name="Known">The end that the peer knows.</param>
+/// <param name="Remote">The peer.</param>
+public sealed record Released(Stay Stay, TcpEnd Known, TcpEnd Remote) : Message(0);
+
+/// <summary>To the node that asked: it is not here. One that is being moved has no answer: it is asked for again.</summary>
+/// <param name="Round">That of the question.</param>
+/// <param name="Known">The end that the peer knows.</param>
+/// <param name="Remote">The peer.</param>
+public sealed record NotFound(ulong Round, TcpEnd Known, TcpEnd Remote) : Message(Round);
 
 /// <summary>Origin to target: what was asked. Not said while it is not decided.</summary>
 /// <param name="Stay">The stay.</param>

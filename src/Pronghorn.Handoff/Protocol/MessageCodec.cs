@@ -42,6 +42,10 @@ public static class MessageCodec
         Owned = 12,
         Asked = 13,
         Decided = 14,
+        Sought = 15,
+        Found = 16,
+        NotFound = 17,
+        Released = 18,
     }
 
     /// <summary>Writes a message with its length.</summary>
@@ -67,7 +71,7 @@ public static class MessageCodec
         {
             Kind.Prepare => new Prepare(
                 move, ReadStay(ref reader), reader.Octet("family") != 0, reader.End("known end"), reader.End("remote end"),
-                reader.End("listener"), reader.Word("worker")),
+                reader.End("listener"), reader.Word("worker"), reader.Address("anchor")),
             Kind.Prepared => new Prepared(move),
             Kind.Transfer => new Transfer(move, reader.Bytes("image", MaximumLength)),
             Kind.Restored => new Restored(move, reader.End("local end")),
@@ -82,6 +86,10 @@ public static class MessageCodec
             Kind.Owned => new Owned(ReadStay(ref reader)),
             Kind.Asked => new Asked(ReadStay(ref reader)),
             Kind.Decided => new Decided(ReadStay(ref reader), reader.Octet("whether it is given") != 0),
+            Kind.Sought => new Sought(move, reader.End("known end"), reader.End("remote end")),
+            Kind.Found => new Found(ReadStay(ref reader), reader.End("known end"), reader.End("remote end"), reader.End("owner's end")),
+            Kind.Released => new Released(ReadStay(ref reader), reader.End("known end"), reader.End("remote end")),
+            Kind.NotFound => new NotFound(move, reader.End("known end"), reader.End("remote end")),
             _ => throw new ImageFormatException(
                 string.Create(CultureInfo.InvariantCulture, $"a message of kind {(int)kind} is not known here")),
         };
@@ -105,6 +113,10 @@ public static class MessageCodec
         Owned => Kind.Owned,
         Asked => Kind.Asked,
         Decided => Kind.Decided,
+        Sought => Kind.Sought,
+        Found => Kind.Found,
+        NotFound => Kind.NotFound,
+        Released => Kind.Released,
         _ => throw new ArgumentException($"{message.GetType().Name} has no number", nameof(message)),
     };
 
@@ -119,6 +131,7 @@ public static class MessageCodec
                 End(body, prepare.Remote);
                 End(body, prepare.Listener);
                 Word(body, prepare.Worker);
+                Address(body, prepare.Anchor);
                 break;
             case Restored restored:
                 End(body, restored.Local);
@@ -159,6 +172,35 @@ public static class MessageCodec
                 break;
             case Audit audit:
                 WriteAudit(body, audit);
+                break;
+            default:
+                WriteSeeking(message, body);
+                break;
+        }
+    }
+
+    private static void WriteSeeking(Message message, ArrayBufferWriter<byte> body)
+    {
+        switch (message)
+        {
+            case Sought sought:
+                End(body, sought.Known);
+                End(body, sought.Remote);
+                break;
+            case Found found:
+                WriteStay(body, found.Stay);
+                End(body, found.Known);
+                End(body, found.Remote);
+                End(body, found.Target);
+                break;
+            case Released released:
+                WriteStay(body, released.Stay);
+                End(body, released.Known);
+                End(body, released.Remote);
+                break;
+            case NotFound missing:
+                End(body, missing.Known);
+                End(body, missing.Remote);
                 break;
         }
     }

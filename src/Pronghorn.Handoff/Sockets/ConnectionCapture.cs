@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Immutable;
+using System.Text;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
@@ -28,6 +29,9 @@ public static class ConnectionCapture
     private const int MessagePeek = 2;
     private const int MessageDontWait = 0x40;
     private const int SocketLevel = 1;
+    private const int TcpLevel = 6;
+    private const int OptionUpperLayer = 31; // TCP_ULP
+    private const int UpperLayerNameLength = 16; // TCP_ULP_NAME_MAX
     private const int OptionUrgentInline = 10; // SO_OOBINLINE
 
     /// <summary>Whether a connection could be moved now, before anything is held for it.</summary>
@@ -66,6 +70,7 @@ public static class ConnectionCapture
     public static Refusal TryInspect(int fd, out InspectedConnection? inspected)
     {
         Refusal refusal = Examine(fd, out TcpInformation information, out TcpEnd local, out TcpEnd remote, out bool isIpv6);
+        refusal = refusal.IsNone ? ExamineUpperLayer(fd) : refusal;
         inspected = refusal.IsNone ? new InspectedConnection(information.State, local, remote, isIpv6, SocketOptions.Save(fd)) : null;
         return refusal;
     }
@@ -119,6 +124,20 @@ public static class ConnectionCapture
         _ = TcpRepair.Leave(fd);
         SocketOptions.RestoreAfterRepair(fd, default);
         return result;
+    }
+
+    /// <summary>
+    /// What lies over TCP in the kernel has keys and records of its own, as that of TLS has (Documentation/networking/tls.rst): the bytes
+    /// of the queues are not those of the application.
+    /// </summary>
+    private static Refusal ExamineUpperLayer(int fd)
+    {
+        Span<byte> name = stackalloc byte[UpperLayerNameLength];
+        int length = Libc.GetSocketOption(fd, TcpLevel, OptionUpperLayer, name);
+        return length <= 0 || name[0] == 0
+            ? Refusal.None
+            : new Refusal(
+                RefusalReason.State, $"\"{Encoding.ASCII.GetString(name[..length]).TrimEnd('\0')}\" lies over TCP in the kernel (TCP_ULP)");
     }
 
     /// <summary>

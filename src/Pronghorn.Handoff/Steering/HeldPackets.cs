@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using System.Threading;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tap;
+using Pronghorn.Linux.Tcp;
 
 namespace Pronghorn.Handoff.Steering;
 
@@ -24,6 +25,9 @@ public sealed class HeldPackets : IDisposable
 
     // What the program writes into the Ethernet source of frames that it puts aside.
     private static ReadOnlySpan<byte> Mark => [0x02, 0x50];
+
+    // The same, of the first packet of a connection that is to be asked for.
+    private static ReadOnlySpan<byte> SoughtMark => [0x02, 0x51];
 
     private readonly TapDevice _device;
     private readonly Lock _lock = new();
@@ -45,6 +49,12 @@ public sealed class HeldPackets : IDisposable
         _reader = new Thread(ReadUntilStopped) { IsBackground = true, Name = "handoff-hold" };
         _reader.Start();
     }
+
+    /// <summary>
+    /// Is told of a connection that other nodes are to be asked for: the end that the peer knows, and the peer. It must not wait, nor give
+    /// anything back.
+    /// </summary>
+    public Action<TcpEnd, TcpEnd>? WhenSought { get; set; }
 
     /// <summary>Bytes that wait now.</summary>
     public long Bytes
@@ -116,11 +126,26 @@ public sealed class HeldPackets : IDisposable
         }
     }
 
+    private void Seek(Span<byte> frame)
+    {
+        // From here on it waits as others do.
+        Mark.CopyTo(frame[6..]);
+        if (SegmentEnds.TryRead(frame, out TcpEnd local, out TcpEnd remote))
+        {
+            WhenSought?.Invoke(local, remote);
+        }
+    }
+
     private void Drain()
     {
         int length;
         while ((length = _device.Read(_buffer)) > 0)
         {
+            if (length >= HeaderLength && _buffer.AsSpan(6, Mark.Length).SequenceEqual(SoughtMark))
+            {
+                Seek(_buffer.AsSpan(0, length));
+            }
+
             if (length < HeaderLength || !_buffer.AsSpan(6, Mark.Length).SequenceEqual(Mark))
             {
                 continue; // The kernel's own, as IPv6 has for every interface.

@@ -4,10 +4,12 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Linq;
+using System.Runtime.CompilerServices;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tap;
 using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
 
 namespace Pronghorn.Handoff.Steering;
 
@@ -25,9 +27,18 @@ public sealed class SteeringLayer : IDisposable
     private const string OutboundMap = "handoff_outbound";
     private const string SettingsMap = "handoff_settings";
     private const string CountersMap = "handoff_counters";
+    private const string SharedMap = "handoff_shared";
+    private const string SeekingMap = "handoff_seeking";
+
+    // HANDOFF_COUNTERS_ROOM of bpf/common/handoff_maps.h.
+    private const uint CountersRoom = 64;
+
+    // After the last word of a daemon: it asks nobody any more.
+    private const long SeekingNanoseconds = 5_000_000_000;
 
     private readonly BpfMap _settings;
     private readonly BpfMap _counters;
+    private readonly BpfMap _seeking;
 
     private SteeringLayer(string folder)
     {
@@ -35,6 +46,7 @@ public sealed class SteeringLayer : IDisposable
             BpfMap.OpenPinned(Path.Combine(folder, InboundMap)), BpfMap.OpenPinned(Path.Combine(folder, OutboundMap)));
         _settings = BpfMap.OpenPinned(Path.Combine(folder, SettingsMap));
         _counters = BpfMap.OpenPinned(Path.Combine(folder, CountersMap));
+        _seeking = BpfMap.OpenPinned(Path.Combine(folder, SeekingMap));
     }
 
     /// <summary>The tables.</summary>
@@ -47,8 +59,11 @@ public sealed class SteeringLayer : IDisposable
     /// <param name="limit">
     /// Entries of each table. Tables that are there with another number stay as they are while there is anything in them.
     /// </param>
+    /// <param name="shared">Addresses that several nodes have, at most 16: what is not known there is asked for.</param>
     /// <exception cref="BpfException">The kernel lacks something, or a step failed.</exception>
-    public static SteeringLayer Start(string folder, IReadOnlyList<int> interfaces, TapDevice hold, int limit = DefaultLimit)
+    public static SteeringLayer Start(
+        string folder, IReadOnlyList<int> interfaces, TapDevice hold, int limit = DefaultLimit,
+        IReadOnlyCollection<IpAddress>? shared = null)
     {
         ArgumentNullException.ThrowIfNull(interfaces);
         ArgumentNullException.ThrowIfNull(hold);
@@ -62,7 +77,9 @@ public sealed class SteeringLayer : IDisposable
         try
         {
             layer._settings.Update(0u, (uint)hold.Index);
+            layer._seeking.Update(0u, 0ul);
             layer.Tables.EndHolds();
+            SetShared(folder, shared ?? []);
             using BpfProgram ingress = opened.GetProgram("pronghorn_handoff_ingress");
             using BpfProgram egress = opened.GetProgram("pronghorn_handoff_egress");
             HashSet<string> wanted = [];
@@ -123,25 +140,50 @@ public sealed class SteeringLayer : IDisposable
         return sum;
     }
 
+    /// <summary>
+    /// A daemon is there that asks other nodes for connections at shared addresses; to be said again before five seconds have passed.
+    /// </summary>
+    public void KeepSeeking() => _seeking.Update(0u, (ulong)(Libc.MonotonicNanoseconds() + SeekingNanoseconds));
+
     /// <summary>Lets go of the tables; what is attached stays.</summary>
     public void Dispose()
     {
         Tables.Dispose();
         _settings.Dispose();
         _counters.Dispose();
+        _seeking.Dispose();
+    }
+
+    private static void SetShared(string folder, IReadOnlyCollection<IpAddress> shared)
+    {
+        using BpfMap map = BpfMap.OpenPinned(Path.Combine(folder, SharedMap));
+        while (map.FirstKey(out MapAddress former) == 0)
+        {
+            map.Delete(former);
+        }
+
+        foreach (IpAddress address in shared)
+        {
+            int result = map.Update(MapAddress.From(address), 1u);
+            if (result < 0)
+            {
+                throw new BpfException(BpfStep.UseMap, $"{SharedMap} for {address}", -result);
+            }
+        }
     }
 
     private static void SetSizes(BpfObject opened, string folder, uint limit)
     {
-        string[] tables = [InboundMap, OutboundMap];
-        foreach (string table in tables)
+        (string Name, int ValueSize)[] tables =
+            [(InboundMap, Unsafe.SizeOf<InboundEntry>()), (OutboundMap, Unsafe.SizeOf<OutboundEntry>())];
+        foreach ((string name, int valueSize) in tables)
         {
-            opened.SetMaximumEntries(table, RenewUnlessUsed(Path.Combine(folder, table), limit) ?? limit);
+            opened.SetMaximumEntries(name, RenewUnlessUsed(Path.Combine(folder, name), limit, valueSize) ?? limit);
         }
 
-        // Of another version of the programs, with fewer counters: they begin anew.
+        // Of another version of the programs, with less room: they begin anew.
         using BpfMap? counters = BpfMap.TryOpenPinned(Path.Combine(folder, CountersMap));
-        if (counters is not null && counters.MaximumEntries != (uint)SteeringCounter.Count)
+        if (counters is not null && counters.MaximumEntries != CountersRoom)
         {
             BpfFileSystem.Unpin(Path.Combine(folder, CountersMap));
         }
@@ -149,12 +191,28 @@ public sealed class SteeringLayer : IDisposable
 
     /// <summary>Removes a pinned table of another size, unless connections are in it, which would be lost.</summary>
     /// <returns>The size of the table that stays; null where there is none any more.</returns>
-    private static uint? RenewUnlessUsed(string path, uint limit)
+    private static uint? RenewUnlessUsed(string path, uint limit, int valueSize)
     {
         using BpfMap? table = BpfMap.TryOpenPinned(path);
-        if (table is null || table.MaximumEntries == limit || table.FirstKey(out ConnectionKey _) == 0)
+        if (table is null)
         {
-            return table?.MaximumEntries;
+            return null;
+        }
+
+        bool isSame = table.ValueSize == valueSize;
+        bool isUsed = table.FirstKey(out ConnectionKey _) == 0;
+        if (!isSame && isUsed)
+        {
+            throw new BpfException(
+                BpfStep.UseMap,
+                $"{path}, which another version of Pronghorn made and whose connections go on: this version cannot take them over; start "
+                + $"it when they have ended, or remove {Path.GetDirectoryName(path)}, which ends them",
+                Errno.Invalid);
+        }
+
+        if (isSame && (isUsed || table.MaximumEntries == limit))
+        {
+            return table.MaximumEntries;
         }
 
         BpfFileSystem.Unpin(path);

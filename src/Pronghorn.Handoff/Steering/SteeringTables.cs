@@ -6,6 +6,7 @@ using System.Threading;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
 
 namespace Pronghorn.Handoff.Steering;
 
@@ -16,8 +17,13 @@ namespace Pronghorn.Handoff.Steering;
 /// <param name="Target">The end that it has at its owner.</param>
 /// <param name="InterfaceIndex">The interface by which the owner is reached.</param>
 /// <param name="Stay">Its stay with that owner.</param>
+/// <param name="Via">An address of the owner's own, where it has the end that the peer knows; null: the target's.</param>
 public readonly record struct GivenEntry(
-    SteeringMode Mode, TcpEnd Local, TcpEnd Remote, TcpEnd Target, int InterfaceIndex, Stay Stay);
+    SteeringMode Mode, TcpEnd Local, TcpEnd Remote, TcpEnd Target, int InterfaceIndex, Stay Stay, IpAddress? Via = null)
+{
+    /// <summary>An address of the owner's own.</summary>
+    public IpAddress Owner => Via ?? Target.Address;
+}
 
 /// <summary>What a node has of a connection that it was given.</summary>
 /// <param name="Local">The end that its socket has here.</param>
@@ -25,7 +31,8 @@ public readonly record struct GivenEntry(
 /// <param name="Known">The end that the peer knows.</param>
 /// <param name="Stay">Its stay here.</param>
 /// <param name="HasLived">Whether it went on here.</param>
-public readonly record struct TakenEntry(TcpEnd Local, TcpEnd Remote, TcpEnd Known, Stay Stay, bool HasLived);
+/// <param name="Anchor">An address of the node that the peer's packets come by.</param>
+public readonly record struct TakenEntry(TcpEnd Local, TcpEnd Remote, TcpEnd Known, Stay Stay, bool HasLived, IpAddress Anchor);
 
 /// <summary>
 /// The tables of bpf/handoff.bpf.c: connections given away and connections taken. One process writes; in the programs only a SYN to a
@@ -64,11 +71,12 @@ public sealed class SteeringTables : IDisposable
     /// <param name="target">The end that the new owner has given the connection.</param>
     /// <param name="interfaceIndex">The interface by which the new owner is reached.</param>
     /// <param name="stay">The stay that begins.</param>
-    public int Redirect(TcpEnd local, TcpEnd remote, TcpEnd target, int interfaceIndex, Stay stay)
+    /// <param name="via">An address of the owner's own, on that interface's link, where the end is one that this node has too.</param>
+    public int Redirect(TcpEnd local, TcpEnd remote, TcpEnd target, int interfaceIndex, Stay stay, IpAddress? via = null)
     {
         lock (_lock)
         {
-            return Put(ConnectionKey.Create(local, remote), SteeringMode.Redirect, target, interfaceIndex, stay);
+            return Put(ConnectionKey.Create(local, remote), SteeringMode.Redirect, target, interfaceIndex, stay, via);
         }
     }
 
@@ -76,9 +84,10 @@ public sealed class SteeringTables : IDisposable
     /// <param name="local">The end that the peer knows.</param>
     /// <param name="remote">The peer.</param>
     /// <param name="target">The end that it has now.</param>
+    /// <param name="interfaceIndex">The interface by which other nodes are reached.</param>
     /// <param name="stay">The stay that began; words of two moves may come in the wrong order.</param>
     /// <returns>0, also where there is nothing to do any more; -EBUSY while the connection is held.</returns>
-    public int Repoint(TcpEnd local, TcpEnd remote, TcpEnd target, Stay stay)
+    public int Repoint(TcpEnd local, TcpEnd remote, TcpEnd target, int interfaceIndex, Stay stay)
     {
         ConnectionKey key = ConnectionKey.Create(local, remote);
         lock (_lock)
@@ -91,7 +100,7 @@ public sealed class SteeringTables : IDisposable
             return entry.Mode switch
             {
                 SteeringMode.Hold => -Errno.Busy,
-                SteeringMode.Redirect => Put(key, SteeringMode.Redirect, target, (int)entry.Interface, stay),
+                SteeringMode.Redirect => Put(key, SteeringMode.Redirect, target, interfaceIndex, stay),
                 _ => 0,
             };
         }
@@ -112,7 +121,7 @@ public sealed class SteeringTables : IDisposable
             owner = entry.At(key);
             return found < 0 || entry.Mode != SteeringMode.Redirect || !stay.IsAfter(entry.Stay)
                 ? -Errno.NoEntry
-                : Put(key, SteeringMode.Hold, owner.Target, owner.InterfaceIndex, stay, stay.Epoch - entry.Epoch);
+                : Put(key, SteeringMode.Hold, owner.Target, owner.InterfaceIndex, stay, owner.Via, stay.Epoch - entry.Epoch);
         }
     }
 
@@ -127,7 +136,19 @@ public sealed class SteeringTables : IDisposable
             return _inbound.Lookup(key, out InboundEntry entry) < 0 || entry.Mode != SteeringMode.Redirect
                 || (entry.Stay != stay && !stay.IsAfter(entry.Stay))
                 ? -Errno.NoEntry
-                : Put(key, SteeringMode.Tombstone, entry.TargetEnd, (int)entry.Interface, stay);
+                : Put(key, SteeringMode.Tombstone, entry.TargetEnd, (int)entry.Interface, stay, entry.At(key).Via);
+        }
+    }
+
+    /// <summary>The peer's packets come by another node now; what comes here nevertheless is to be asked for.</summary>
+    /// <returns>0, or -ENOENT where there is nothing of it, or it has come by here again since that stay.</returns>
+    public int Release(TcpEnd local, TcpEnd remote, Stay stay)
+    {
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        lock (_lock)
+        {
+            return _inbound.Lookup(key, out InboundEntry entry) == 0 && entry.Mode == SteeringMode.Redirect
+                && (entry.Stay == stay || stay.IsAfter(entry.Stay)) ? _inbound.Delete(key) : -Errno.NoEntry;
         }
     }
 
@@ -169,12 +190,14 @@ public sealed class SteeringTables : IDisposable
     /// <param name="remote">The peer.</param>
     /// <param name="known">The end that the peer knows.</param>
     /// <param name="stay">Its stay here.</param>
-    public int Translate(TcpEnd local, TcpEnd remote, TcpEnd known, Stay stay)
+    /// <param name="anchor">An address of the node that the peer's packets come by; null: the one that the peer knows.</param>
+    public int Translate(TcpEnd local, TcpEnd remote, TcpEnd known, Stay stay, IpAddress? anchor = null)
     {
         var entry = new OutboundEntry
         {
             Connection = stay.Connection,
             Source = MapAddress.From(known.Address),
+            Anchor = MapAddress.From(anchor ?? known.Address),
             SourcePort = BinaryPrimitives.ReverseEndianness(known.Port),
             Epoch = stay.Epoch,
         };
@@ -193,6 +216,64 @@ public sealed class SteeringTables : IDisposable
             int found = _outbound.Lookup(key, out OutboundEntry entry);
             entry.IsLive = 1;
             return found < 0 ? found : _outbound.Update(key, entry, BpfUpdateMode.Replace);
+        }
+    }
+
+    /// <summary>The peer's packets come by another node from now on.</summary>
+    /// <returns>0, or -ENOENT where the connection is not there.</returns>
+    public int SetAnchor(TcpEnd local, TcpEnd remote, IpAddress anchor)
+    {
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        lock (_lock)
+        {
+            int found = _outbound.Lookup(key, out OutboundEntry entry);
+            entry.Anchor = MapAddress.From(anchor);
+            return found < 0 ? found : _outbound.Update(key, entry, BpfUpdateMode.Replace);
+        }
+    }
+
+    /// <summary>A connection that other nodes were asked for is found.</summary>
+    /// <param name="local">The end that the peer knows.</param>
+    /// <param name="remote">The peer.</param>
+    /// <param name="target">The end that it has at its owner.</param>
+    /// <param name="interfaceIndex">The interface by which the owner is reached; 0: the owner is this node.</param>
+    /// <param name="stay">Its stay there.</param>
+    /// <param name="via">As for <see cref="Redirect"/>.</param>
+    /// <returns>0, or -ENOENT where it is not asked for any more.</returns>
+    public int RedirectSought(TcpEnd local, TcpEnd remote, TcpEnd target, int interfaceIndex, Stay stay, IpAddress? via = null)
+    {
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        lock (_lock)
+        {
+            return _inbound.Lookup(key, out InboundEntry entry) == 0 && entry.Mode == SteeringMode.Sought
+                ? Put(key, SteeringMode.Redirect, target, interfaceIndex, stay, via)
+                : -Errno.NoEntry;
+        }
+    }
+
+    /// <summary>A connection that other nodes were asked for is not found.</summary>
+    /// <param name="local">The end that the peer knows.</param>
+    /// <param name="remote">The peer.</param>
+    /// <param name="isAnswered">Whether all were asked: the kernel may say that there is none.</param>
+    /// <returns>0, or -ENOENT where it is not asked for any more.</returns>
+    public int GiveUpSought(TcpEnd local, TcpEnd remote, bool isAnswered)
+    {
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        lock (_lock)
+        {
+            return _inbound.Lookup(key, out InboundEntry entry) == 0 && entry.Mode == SteeringMode.Sought
+                ? Put(key, isAnswered ? SteeringMode.Unknown : SteeringMode.Unanswered, default, 0, default)
+                : -Errno.NoEntry;
+        }
+    }
+
+    /// <summary>The next packet of a connection that was not found may be asked for again.</summary>
+    public int ForgetSought(TcpEnd local, TcpEnd remote)
+    {
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        lock (_lock)
+        {
+            return _inbound.Lookup(key, out InboundEntry entry) == 0 && IsOfSeeking(entry.Mode) ? _inbound.Delete(key) : -Errno.NoEntry;
         }
     }
 
@@ -280,7 +361,7 @@ public sealed class SteeringTables : IDisposable
         foreach (GivenEntry given in ListGiven())
         {
             ConnectionKey key = ConnectionKey.Create(given.Local, given.Remote);
-            if (_inbound.Lookup(key, out InboundEntry entry) < 0 || entry.Mode != SteeringMode.Hold)
+            if (_inbound.Lookup(key, out InboundEntry entry) < 0 || (entry.Mode != SteeringMode.Hold && !IsOfSeeking(entry.Mode)))
             {
                 continue;
             }
@@ -289,7 +370,7 @@ public sealed class SteeringTables : IDisposable
             {
                 // The stay that the owner knows: it says nothing of the one that did not begin.
                 Stay stay = entry.Stay with { Epoch = entry.Epoch - entry.Returning };
-                Put(key, SteeringMode.Redirect, given.Target, given.InterfaceIndex, stay);
+                Put(key, SteeringMode.Redirect, given.Target, given.InterfaceIndex, stay, given.Via);
             }
             else
             {
@@ -297,6 +378,9 @@ public sealed class SteeringTables : IDisposable
             }
         }
     }
+
+    private static bool IsOfSeeking(SteeringMode mode) =>
+        mode is SteeringMode.Sought or SteeringMode.Unknown or SteeringMode.Unanswered;
 
     // Entries come and go meanwhile, and a key that has gone leads back to the first.
     private static HashSet<ConnectionKey> Keys(BpfMap map)
@@ -311,7 +395,8 @@ public sealed class SteeringTables : IDisposable
         return keys;
     }
 
-    private int Put(ConnectionKey key, SteeringMode mode, TcpEnd target, int interfaceIndex, Stay stay, uint returning = 0)
+    private int Put(
+        ConnectionKey key, SteeringMode mode, TcpEnd target, int interfaceIndex, Stay stay, IpAddress? via = null, uint returning = 0)
     {
         var entry = new InboundEntry
         {
@@ -319,6 +404,7 @@ public sealed class SteeringTables : IDisposable
             Connection = stay.Connection,
             Epoch = stay.Epoch,
             Target = MapAddress.From(target.Address),
+            Via = via is { } address ? MapAddress.From(address) : default,
             TargetPort = BinaryPrimitives.ReverseEndianness(target.Port),
             Returning = (ushort)Math.Min(returning, ushort.MaxValue),
             Interface = (uint)interfaceIndex,

@@ -23,6 +23,8 @@ internal struct MapAddress
         return made;
     }
 
+    internal readonly bool IsZero => !((ReadOnlySpan<byte>)this).ContainsAnyExcept((byte)0);
+
     internal readonly IpAddress ToAddress()
     {
         ReadOnlySpan<byte> bytes = this;
@@ -81,6 +83,15 @@ public enum SteeringMode : uint
 
     /// <summary>The connection has ended at the new owner, whose TIME-WAIT still answers; a SYN begins another one, here.</summary>
     Tombstone = 3,
+
+    /// <summary>At a shared address, and not known here: packets wait while the other nodes are asked.</summary>
+    Sought = 4,
+
+    /// <summary>Every node was asked, and none has it: the kernel answers, for a moment.</summary>
+    Unknown = 5,
+
+    /// <summary>Not every node could be asked: packets are dropped, for a moment.</summary>
+    Unanswered = 6,
 }
 
 /// <summary>struct handoff_inbound.</summary>
@@ -91,6 +102,7 @@ internal struct InboundEntry
     internal uint Epoch;
     internal ulong Connection;
     internal MapAddress Target;
+    internal MapAddress Via;
     internal ushort TargetPort;
     internal ushort Returning;
     internal uint Interface;
@@ -102,7 +114,8 @@ internal struct InboundEntry
 
     internal readonly TcpEnd TargetEnd => new(Target.ToAddress(), BinaryPrimitives.ReverseEndianness(TargetPort));
 
-    internal readonly GivenEntry At(ConnectionKey key) => new(Mode, key.LocalEnd, key.RemoteEnd, TargetEnd, (int)Interface, Stay);
+    internal readonly GivenEntry At(ConnectionKey key) => new(
+        Mode, key.LocalEnd, key.RemoteEnd, TargetEnd, (int)Interface, Stay, Via.IsZero ? null : Via.ToAddress());
 }
 
 /// <summary>struct handoff_outbound.</summary>
@@ -111,6 +124,7 @@ internal struct OutboundEntry
 {
     internal ulong Connection;
     internal MapAddress Source;
+    internal MapAddress Anchor;
     internal ushort SourcePort;
     internal ushort IsLive;
     internal uint Epoch;
@@ -119,10 +133,10 @@ internal struct OutboundEntry
 
     internal readonly TakenEntry At(ConnectionKey key) => new(
         key.LocalEnd, key.RemoteEnd, new TcpEnd(Source.ToAddress(), BinaryPrimitives.ReverseEndianness(SourcePort)),
-        new Stay(Connection, Epoch), IsLive != 0);
+        new Stay(Connection, Epoch), IsLive != 0, Anchor.ToAddress());
 }
 
-/// <summary>enum handoff_counter: packets, and at the end bytes of packets, since the programs were loaded first.</summary>
+/// <summary>enum handoff_counter: packets, and where the name says so bytes of packets, since the programs were loaded first.</summary>
 public enum SteeringCounter
 {
     /// <summary>Held during a move.</summary>
@@ -166,6 +180,15 @@ public enum SteeringCounter
 
     /// <summary>Bytes of the packets sent under the first owner's address, with their headers.</summary>
     TranslatedBytes,
+
+    /// <summary>First packets of connections at a shared address that other nodes were asked for.</summary>
+    Sought,
+
+    /// <summary>Dropped: too many connections at shared addresses are asked for at once.</summary>
+    DropSeekLimit,
+
+    /// <summary>Dropped: not every node could be asked for the connection.</summary>
+    DropUnanswered,
 
     /// <summary>How many there are.</summary>
     Count,

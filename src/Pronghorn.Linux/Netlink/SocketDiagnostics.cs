@@ -2,6 +2,7 @@
 using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
+using System.Linq;
 using System.Runtime.InteropServices;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Wire;
@@ -40,6 +41,7 @@ public sealed class SocketDiagnostics : IDisposable
     private const ushort TypeByFamily = 20;
     private const ushort TypeDestroy = 21;
     private const ushort FlagAcknowledge = 4;
+    private const ulong NoCookie = ulong.MaxValue; // INET_DIAG_NOCOOKIE, twice
 
     // struct inet_diag_req_v2: family, protocol, extensions, padding, states, and the socket's identity of 48 bytes.
     private const int RequestLength = NetlinkMessage.HeaderLength + 8 + IdentityLength;
@@ -99,6 +101,22 @@ public sealed class SocketDiagnostics : IDisposable
         return (int)result;
     }
 
+    /// <summary>Finds the socket of a connection.</summary>
+    /// <param name="local">Its own address.</param>
+    /// <param name="localPort">Its own port.</param>
+    /// <param name="remote">The address that it is connected to.</param>
+    /// <param name="remotePort">The port that it is connected to.</param>
+    /// <param name="socket">What is found; where there is no connection, perhaps a socket that listens.</param>
+    /// <returns>0, or the negative error number: -ENOENT when there is none.</returns>
+    public int Find(IpAddress local, ushort localPort, IpAddress remote, ushort remotePort, out DiagnosedSocket socket)
+    {
+        var wanted = new DiagnosedSocket(!local.IsIpv4, IpProtocol.Tcp, 0, local, localPort, remote, remotePort, 0, NoCookie);
+        List<DiagnosedSocket> found = [];
+        int result = Request(TypeByFamily, wanted, found);
+        socket = found.FirstOrDefault();
+        return result < 0 ? result : found.Count == 0 ? -Errno.NoEntry : 0;
+    }
+
     /// <summary>Takes what one read brought of the answers to a request, and passes over those to earlier ones.</summary>
     /// <param name="answers">Netlink messages.</param>
     /// <param name="sequence">The request's number.</param>
@@ -136,17 +154,19 @@ public sealed class SocketDiagnostics : IDisposable
     /// <returns>
     /// 0, or the negative error number: -ENOENT when it has gone, -EOPNOTSUPP when the kernel lacks CONFIG_INET_DIAG_DESTROY, -EPERM.
     /// </returns>
-    public int Destroy(in DiagnosedSocket socket)
+    public int Destroy(in DiagnosedSocket socket) => Request(TypeDestroy, socket, found: null);
+
+    private int Request(ushort type, in DiagnosedSocket socket, ICollection<DiagnosedSocket>? found)
     {
         Span<byte> request = stackalloc byte[RequestLength];
-        WriteRequest(request, TypeDestroy, FlagAcknowledge, socket.IsIpv6, socket.Protocol);
+        WriteRequest(request, type, FlagAcknowledge, socket.IsIpv6, socket.Protocol);
         WriteIdentity(request[(NetlinkMessage.HeaderLength + 8)..], socket);
         long result = Ask(request);
         while (result >= 0)
         {
             result = Receive();
             ReadOnlySpan<byte> answers = _buffer.AsSpan(0, (int)Math.Max(result, 0));
-            if (result >= 0 && ReadAnswers(answers, _sequence, socket.Protocol, sockets: null) is int end and not Unfinished)
+            if (result >= 0 && ReadAnswers(answers, _sequence, socket.Protocol, found) is int end and not Unfinished)
             {
                 return end;
             }

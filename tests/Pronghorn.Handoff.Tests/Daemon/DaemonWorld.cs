@@ -75,6 +75,9 @@ public sealed class DaemonWorld : IDisposable
         }
     }
 
+    /// <summary>An address that all nodes have, after <see cref="ShareAddress"/>.</summary>
+    public const string SharedAddress = "10.9.9.9";
+
     public NetworkNamespace Client { get; }
 
     /// <summary>Where the client's frames are carried; null where nothing is in the way.</summary>
@@ -106,6 +109,19 @@ public sealed class DaemonWorld : IDisposable
         string text = File.ReadAllText(ConfigurationOf(node));
         File.WriteAllText(ConfigurationOf(node), change(text) + "\n");
     }
+
+    /// <summary>Gives all nodes, none of whose daemons runs yet, an address that they share.</summary>
+    public void ShareAddress()
+    {
+        for (int node = 0; node < _nodes.Length; node++)
+        {
+            _nodes[node].Run("ip", "address", "add", SharedAddress + "/32", "dev", "lo");
+            Configure(node, static text => text + "\nservice_ip = " + SharedAddress);
+        }
+    }
+
+    /// <summary>Plays the balancer: what the client sends to the shared address goes to a node.</summary>
+    public void SendBy(int node) => Client.Run("ip", "route", "replace", SharedAddress + "/32", "via", AddressOf(node));
 
     public Process StartDaemon(int node) => StartDaemon(node, []);
 

@@ -54,7 +54,7 @@ public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
     {
         using Socket socket = _owner.Listen(false, Port);
         Assert.Equal(0, _owner.Layer.Tables.Translate(Owned, s_peer, Known, s_stay));
-        _owners.Watch((int)socket.Handle, s_stay, Known, s_peer, Owned, _told);
+        Watch(socket, s_stay, Known, s_peer, Owned);
 
         AnswerOwner();
 
@@ -102,7 +102,7 @@ public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
         TcpEnd next = Owned with { Address = IpAddress.Parse("10.2.0.13") };
         using Socket socket = _owner.Listen(false, Port);
         Assert.Equal(0, _owner.Layer.Tables.Translate(Owned, s_peer, Known, s_stay));
-        _owners.Watch((int)socket.Handle, s_stay, Known, s_peer, Owned, _told);
+        Watch(socket, s_stay, Known, s_peer, Owned);
         Assert.Equal(0, _owner.Layer.Tables.Redirect(Owned, s_peer, next, _owner.InterfaceIndex, s_stay.Next()));
         _owners.Leave((int)socket.Handle, next, s_stay.Next());
         _told.Messages.Clear();
@@ -124,7 +124,7 @@ public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
         TcpEnd next = Owned with { Address = IpAddress.Parse("10.2.0.13") };
         using Socket socket = _owner.Listen(false, Port);
         Assert.Equal(0, _owner.Layer.Tables.Translate(Owned, s_peer, Known, s_stay));
-        _owners.Watch((int)socket.Handle, s_stay, Known, s_peer, Owned, _told);
+        Watch(socket, s_stay, Known, s_peer, Owned);
         _owners.Leave((int)socket.Handle, next, s_stay.Next());
         var unsettled = new Unsettled();
         Task<bool?> asking = unsettled.WaitForOwnerAsync(
@@ -150,8 +150,8 @@ public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
         TcpEnd local = _owner.End(false, Port);
         Assert.Equal(0, TcpSocket.GetRemote((int)came.Handle, out TcpEnd peer));
         Assert.Equal(0, TcpSocket.GetRemote((int)own.Handle, out TcpEnd otherPeer));
-        _owners.Watch((int)came.Handle, s_stay, Known, peer, local, _told);
-        _owners.Watch((int)own.Handle, new Stay(78, 1), other, otherPeer, local, _told);
+        Watch(came, s_stay, Known, peer, local);
+        Watch(own, new Stay(78, 1), other, otherPeer, local);
 
         Assert.Equal(1, _owners.EndOfAnchor([Known.Address]));
 
@@ -171,6 +171,9 @@ public sealed class AuditTests : IClassFixture<HandoffWorld>, IDisposable
     }
 
     /// <summary>The anchor asks about what it gave, and the owner answers.</summary>
+    private void Watch(Socket socket, Stay stay, TcpEnd known, TcpEnd remote, TcpEnd local) => _owners.Watch(
+        (int)socket.Handle, new Prepare(0, stay, false, known, remote, local, 0, known.Address), local, _told);
+
     private void AnswerOwner()
     {
         Audit audit = Assert.Single(new Audits(NodeOf(_anchor), _anchors, new Unsettled()).About([Owned.Address]));

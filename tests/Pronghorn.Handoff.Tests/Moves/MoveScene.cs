@@ -95,7 +95,8 @@ internal sealed class MoveScene : IConnectionTaker, IDisposable
         TcpEnd local = From.End(_isIpv6, (ushort)Port);
         Assert.Equal(0, TcpSocket.GetRemote((int)Server.Handle, out TcpEnd remote));
         var request = new Prepare(
-            (ulong)Port, new Stay((ulong)Port, 1), _isIpv6, local, remote, To.End(_isIpv6, (ushort)Port), Worker: 0);
+            (ulong)Port, new Stay((ulong)Port, 1), _isIpv6, local, remote, To.End(_isIpv6, (ushort)Port), Worker: 0,
+            Anchor: local.Address);
         Task<Refusal> target = Task.Run(async () =>
         {
             var asked = (Prepare)await toTarget.Reader.ReadAsync();

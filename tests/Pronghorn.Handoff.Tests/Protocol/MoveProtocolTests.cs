@@ -22,7 +22,8 @@ public sealed class MoveProtocolTests
     private static readonly TimeSpan s_ever = TimeSpan.FromSeconds(30);
     private static readonly TcpEnd s_there = new(IpAddress.Parse("10.2.0.12"), 80);
     private static readonly Prepare s_request = new(
-        7, new Stay(9, 1), false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, s_there, 100);
+        7, new Stay(9, 1), false, new TcpEnd(IpAddress.Parse("10.2.0.11"), 80), World.Remote, s_there, 100,
+        IpAddress.Parse("10.2.0.11"));
 
     [Fact]
     public async Task NothingGoesWrong_TargetOwns()
@@ -193,6 +194,8 @@ public sealed class MoveProtocolTests
             s_request, new Prepared(1), new Restored(2, end), new Commit(3), new Live(4),
             new Refused(5, new Refusal(RefusalReason.Address, "why", 7)), new Ended(stay, end, World.Remote, HasNeverLived: true),
             new Moved(stay, end, World.Remote, s_there), new Repointed(stay), new Owned(stay), new Asked(stay), new Decided(stay, true),
+            new Sought(8, end, World.Remote), new Found(stay, end, World.Remote, s_there), new NotFound(8, end, World.Remote),
+            new Released(stay, end, World.Remote),
         ];
         foreach (Message message in messages)
         {

@@ -29,12 +29,16 @@ public sealed class SteeringLayoutTests
             ["HANDOFF_HOLD"] = (long)SteeringMode.Hold,
             ["HANDOFF_REDIRECT"] = (long)SteeringMode.Redirect,
             ["HANDOFF_TOMBSTONE"] = (long)SteeringMode.Tombstone,
+            ["HANDOFF_SOUGHT"] = (long)SteeringMode.Sought,
+            ["HANDOFF_UNKNOWN"] = (long)SteeringMode.Unknown,
+            ["HANDOFF_UNANSWERED"] = (long)SteeringMode.Unanswered,
             ["HANDOFF_COUNTERS"] = (long)SteeringCounter.Count,
         };
         Offset<ConnectionKey>("handoff_connection", "local_port", nameof(ConnectionKey.LocalPort));
         Offset<InboundEntry>("handoff_inbound", "target_port", nameof(InboundEntry.TargetPort));
         Offset<InboundEntry>("handoff_inbound", "interface", nameof(InboundEntry.Interface));
         Offset<InboundEntry>("handoff_inbound", "last_seen", nameof(InboundEntry.LastSeen));
+        Offset<OutboundEntry>("handoff_outbound", "anchor", nameof(OutboundEntry.Anchor));
         Offset<OutboundEntry>("handoff_outbound", "source_port", nameof(OutboundEntry.SourcePort));
         Offset<OutboundEntry>("handoff_outbound", "packets", nameof(OutboundEntry.Packets));
 

@@ -39,7 +39,7 @@ public sealed class SteeringTablesTests(HandoffWorld world) : IClassFixture<Hand
     public void Repoint_OfWhatIsNoLaterStay_ChangesNothing(ulong connection, uint epoch)
     {
         Give();
-        Assert.Equal(0, Tables.Repoint(Known, s_peer, NextOwner, new Stay(connection, epoch)));
+        Assert.Equal(0, Tables.Repoint(Known, s_peer, NextOwner, _node.InterfaceIndex, new Stay(connection, epoch)));
         AssertGiven(Given);
     }
 
@@ -47,28 +47,28 @@ public sealed class SteeringTablesTests(HandoffWorld world) : IClassFixture<Hand
     public void Repoint_OfALaterStay_GoesToThatOwner_ByTheSameInterface()
     {
         Give();
-        Assert.Equal(0, Tables.Repoint(Known, s_peer, NextOwner, new Stay(77, 8)));
+        Assert.Equal(0, Tables.Repoint(Known, s_peer, NextOwner, _node.InterfaceIndex, new Stay(77, 8)));
         AssertGiven(Given with { Target = NextOwner, Stay = new Stay(77, 8) });
 
         // The word of the move before comes late.
-        Assert.Equal(0, Tables.Repoint(Known, s_peer, Owner, new Stay(77, 7)));
+        Assert.Equal(0, Tables.Repoint(Known, s_peer, Owner, _node.InterfaceIndex, new Stay(77, 7)));
         AssertGiven(Given with { Target = NextOwner, Stay = new Stay(77, 8) });
     }
 
     [Fact]
     public void Repoint_WhereNothingIsToBeDone_IsDone_AndWhileItIsHeldIsNot()
     {
-        Assert.Equal(0, Tables.Repoint(Known, s_peer, NextOwner, s_stay.Next()));
+        Assert.Equal(0, Tables.Repoint(Known, s_peer, NextOwner, _node.InterfaceIndex, s_stay.Next()));
         Assert.Equal((0, 0), Tables.CountEntries());
 
         Assert.Equal(0, Tables.Hold(Known, s_peer, s_stay));
-        Assert.Equal(-Errno.Busy, Tables.Repoint(Known, s_peer, NextOwner, s_stay.Next()));
+        Assert.Equal(-Errno.Busy, Tables.Repoint(Known, s_peer, NextOwner, _node.InterfaceIndex, s_stay.Next()));
         Assert.True(Tables.FindGiven(Known, s_peer, out GivenEntry held));
         Assert.Equal((SteeringMode.Hold, s_stay), (held.Mode, held.Stay));
 
         Give();
         Assert.Equal(0, Tables.Bury(Known, s_peer, s_stay));
-        Assert.Equal(0, Tables.Repoint(Known, s_peer, NextOwner, s_stay.Next()));
+        Assert.Equal(0, Tables.Repoint(Known, s_peer, NextOwner, _node.InterfaceIndex, s_stay.Next()));
         AssertGiven(Given with { Mode = SteeringMode.Tombstone });
     }
 
@@ -173,7 +173,7 @@ public sealed class SteeringTablesTests(HandoffWorld world) : IClassFixture<Hand
         Assert.Equal((0, 0), Tables.CountEntries());
         Assert.Equal(0, Tables.Translate(Known, s_peer, Owner, s_stay));
         Assert.True(Tables.FindTaken(Known, s_peer, out TakenEntry taken));
-        Assert.Equal(new TakenEntry(Known, s_peer, Owner, s_stay, HasLived: false), taken);
+        Assert.Equal(new TakenEntry(Known, s_peer, Owner, s_stay, HasLived: false, Owner.Address), taken);
         using BpfMap map = BpfMap.OpenPinned(Path.Combine(_node.Folder, "handoff_outbound"));
         ConnectionKey key = ConnectionKey.Create(Known, s_peer);
         Assert.Equal(0, map.Lookup(key, out OutboundEntry entry));
@@ -185,7 +185,7 @@ public sealed class SteeringTablesTests(HandoffWorld world) : IClassFixture<Hand
         Assert.Equal(0, map.Lookup(key, out entry));
         Assert.Equal((7ul, 900ul, 1), (entry.Packets, entry.Bytes, entry.IsLive));
         Assert.True(Tables.FindTaken(Known, s_peer, out taken));
-        Assert.Equal(new TakenEntry(Known, s_peer, Owner, s_stay, HasLived: true), taken);
+        Assert.Equal(new TakenEntry(Known, s_peer, Owner, s_stay, HasLived: true, Owner.Address), taken);
     }
 
     private void Give() => Assert.Equal(0, Tables.Redirect(Known, s_peer, Owner, _node.InterfaceIndex, s_stay));
