@@ -19,7 +19,11 @@ public sealed class LoadGenerator
     private const int Truncate = 0x20; // MSG_TRUNC: of TCP, discards what is received
 
     private readonly LoadOptions _options;
+    // What a client may wait for on a machine where everything else runs too; one that waits longer at the end hangs.
+    private static readonly TimeSpan s_hangs = TimeSpan.FromSeconds(1);
+
     private readonly Action _begin;
+    private readonly HashSet<Silence> _waiting = [];
     private readonly List<double> _stalls = [];
     private readonly byte[] _discarded = new byte[BufferLength];
     private readonly byte[] _expected = new byte[BufferLength];
@@ -59,9 +63,22 @@ public sealed class LoadGenerator
             await Task.WhenAny(Task.WhenAll(clients), Task.Delay(TimeSpan.FromSeconds(_options.Seconds)));
         });
         double seconds = Stopwatch.GetElapsedTime(_began).TotalSeconds;
+        CountHanging();
         _stalls.Sort();
         return new LoadResult(
             seconds, _bytes, _requests, _moves, _failures, _firstProblem, Quantile(0.5), Quantile(0.99), Quantile(1));
+    }
+
+    private void CountHanging()
+    {
+        TimeSpan[] hanging = [.. _waiting.Select(static silence => silence.Current).Where(static current => current >= s_hangs)];
+        _failures += hanging.Length;
+        _stalls.AddRange(hanging.Select(static current => current.TotalMilliseconds));
+        if (hanging.Length > 0 && _firstProblem.Length == 0)
+        {
+            _firstProblem = FormattableString.Invariant(
+                $"at the end {hanging.Length} had got nothing for a second or more, one for {hanging.Max().TotalSeconds:0.0} s");
+        }
     }
 
     private double Quantile(double share) => _stalls.Count == 0
@@ -105,8 +122,21 @@ public sealed class LoadGenerator
     private async ValueTask<string> AskAsync(LoopDescriptor connection, string name, byte[] head)
     {
         string question = FormattableString.Invariant($"GET /file/{name}/{_options.Size} HTTP/1.1\r\nHost: cdn\r\n\r\n");
-        await connection.SendAsync(Encoding.ASCII.GetBytes(question));
         var silence = new Silence();
+        _waiting.Add(silence);
+        try
+        {
+            await connection.SendAsync(Encoding.ASCII.GetBytes(question));
+            return await ReceiveAnswerAsync(connection, name, head, silence);
+        }
+        finally
+        {
+            _waiting.Remove(silence);
+        }
+    }
+
+    private async ValueTask<string> ReceiveAnswerAsync(LoopDescriptor connection, string name, byte[] head, Silence silence)
+    {
         int filled = 0;
         int length;
         while ((length = HttpResponse.FindEnd(head.AsSpan(0, filled))) < 0)
@@ -176,6 +206,8 @@ public sealed class LoadGenerator
         private long _last = Stopwatch.GetTimestamp();
 
         internal TimeSpan Longest { get; private set; }
+
+        internal TimeSpan Current => Stopwatch.GetElapsedTime(_last);
 
         internal void Break()
         {

@@ -146,6 +146,7 @@ public sealed class LibraryBatchTests : IDisposable
         }
 
         await answer.Task;
-        return number % 3 == 0 ? new Refusal(RefusalReason.Limit, string.Create(CultureInfo.InvariantCulture, $"no {number}")) : Refusal.None;
+        string reason = string.Create(CultureInfo.InvariantCulture, $"no {number}");
+        return number % 3 == 0 ? new Refusal(RefusalReason.Limit, reason) : Refusal.None;
     }
 }
