@@ -8,7 +8,7 @@ namespace Pronghorn.Lab.Cdn.Load;
 /// <param name="Moves">Requests that another node answered than the one before on the same connection.</param>
 /// <param name="Failures">Connections that broke, those that hang at the end, and answers that were wrong.</param>
 /// <param name="FirstProblem">What the first of them was.</param>
-/// <param name="StallP50">Longest time without a byte within a request, from its sending to its end or, where it hangs, to now: median, ms.</param>
+/// <param name="StallP50">Longest time without a byte within a request, until its end or, where it hangs, until now: median, ms.</param>
 /// <param name="StallP99">The same, 99 of 100.</param>
 /// <param name="StallMost">The longest.</param>
 public sealed record LoadResult(
