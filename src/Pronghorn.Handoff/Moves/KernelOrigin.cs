@@ -68,7 +68,7 @@ public sealed class KernelOrigin(SteeredNode node, int fd, TcpEnd local, Prepare
     {
         long began = Stopwatch.GetTimestamp();
         // Back at the node that the peer's packets come by it has an end that this one may have too.
-        IpAddress? via = node.SharedAddresses.Contains(target.Address)
+        IpAddress? via = target == request.Known && node.SharedAddresses.Contains(target.Address)
             ? node.AddressOfNode(request.Anchor, !target.Address.IsIpv4) : null;
         int result = node.Layer.Tables.Redirect(local, request.Remote, target, node.InterfaceIndex, request.Stay, via);
         node.Held.Replay();

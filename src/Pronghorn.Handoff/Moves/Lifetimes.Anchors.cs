@@ -48,6 +48,11 @@ public sealed partial class Lifetimes
     public SoughtState Reanchor(TcpEnd known, TcpEnd remote, AskedNode? other, out SoughtConnection found)
     {
         found = default;
+        if (!_node.SharedAddresses.Contains(known.Address))
+        {
+            return SoughtState.NotHere;
+        }
+
         if (!_shared.TryGetValue((known, remote), out Taken? taken))
         {
             return other is { } asker ? FindOwn(known, remote, asker, out found) : SoughtState.NotHere;
