@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Lab;
 using Pronghorn.Linux.Bpf;
+using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 using Xunit;
@@ -29,12 +32,20 @@ public sealed class VerdictNode : IDisposable
     private const int InterfaceOffset = 40;
     private const int SegmentSizeOffset = 176;
 
+    private const string LocalIpv4 = "192.0.2.10";
+    private const string LocalIpv6 = "2001:db8::a";
+    private const ushort LocalPort = 80;
+    private const long NanosecondsOfAnHour = 3_600_000_000_000;
+
     private readonly NetworkNamespace _place;
     private readonly BpfObject _opened;
     private readonly BpfMap _settings;
     private readonly BpfMap _counters;
     private readonly BpfMap _inbound;
     private readonly BpfMap _outbound;
+    private readonly BpfMap _shared;
+    private readonly BpfMap _seeking;
+    private readonly BpfMap _seekSchedule;
     private ushort _port = 1000;
 
     public VerdictNode()
@@ -49,11 +60,17 @@ public sealed class VerdictNode : IDisposable
         _counters = _opened.GetMap("handoff_counters");
         _inbound = _opened.GetMap("handoff_inbound");
         _outbound = _opened.GetMap("handoff_outbound");
+        _shared = _opened.GetMap("handoff_shared");
+        _seeking = _opened.GetMap("handoff_seeking");
+        _seekSchedule = _opened.GetMap("seek_schedule");
         Tables = new SteeringTables(_inbound, _outbound);
         Peers = MakeInterface("peers", 1500);
         Way = MakeInterface("way", 1500);
         NarrowWay = MakeInterface("narrow", NarrowMtu);
         Tap = MakeInterface("hold", 1500);
+        _place.Run("ip", "link", "set", "lo", "up");
+        _place.Run("ip", "address", "add", LocalIpv4 + "/32", "dev", "lo");
+        _place.Run("ip", "address", "add", LocalIpv6 + "/128", "dev", "lo", "nodad");
     }
 
     public BpfProgram Ingress { get; }
@@ -79,8 +96,8 @@ public sealed class VerdictNode : IDisposable
     {
         ushort port = _port++;
         return isIpv6
-            ? (End("2001:db8::a", 80), End("2001:db8:1::c", port), End("2001:db8::b", 8080))
-            : (End("192.0.2.10", 80), End("198.51.100.7", port), End("192.0.2.11", 8080));
+            ? (End(LocalIpv6, LocalPort), End("2001:db8:1::c", port), End("2001:db8::b", 8080))
+            : (End(LocalIpv4, LocalPort), End("198.51.100.7", port), End("192.0.2.11", 8080));
     }
 
     public ulong Count(SteeringCounter counter)
@@ -98,6 +115,41 @@ public sealed class VerdictNode : IDisposable
 
     /// <summary>Says which device holds packets; 0: none.</summary>
     public void SetTap(int index) => Assert.Equal(0, _settings.Update(0u, (uint)index));
+
+    /// <summary>Says whether a daemon is there that asks other nodes: for the next hour, or since an hour not any more.</summary>
+    public void SetSeeking(bool isThere) => Assert.Equal(0, _seeking.Update(0u, FromNow(isThere)));
+
+    /// <summary>Says whether no more connections can be asked for now: for the next hour, or not at all.</summary>
+    public void SetSeekLimit(bool isReached) => Assert.Equal(0, _seekSchedule.UpdatePerProcessor(0u, FromNow(isReached)));
+
+    /// <summary>Says whether other nodes have this one's addresses too.</summary>
+    public void SetShared(bool isShared)
+    {
+        foreach (string address in (string[])[LocalIpv4, LocalIpv6])
+        {
+            MapAddress key = MapAddress.From(IpAddress.Parse(address));
+            Assert.True(isShared ? _shared.Update(key, 1u) == 0 : _shared.Delete(key) <= 0);
+        }
+    }
+
+    /// <summary>A listener at the end that <see cref="NewEnds"/> says.</summary>
+    public Socket Listen(bool isIpv6) => NamespaceThread.Run(_place, () =>
+    {
+        var end = new IPEndPoint(IPAddress.Parse(isIpv6 ? LocalIpv6 : LocalIpv4), LocalPort);
+        var listener = new Socket(end.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(end);
+        listener.Listen();
+        return listener;
+    });
+
+    /// <summary>A connection of this node's to itself, at such a listener.</summary>
+    public Socket Connect(bool isIpv6) => NamespaceThread.Run(_place, () =>
+    {
+        var address = IPAddress.Parse(isIpv6 ? LocalIpv6 : LocalIpv4);
+        var made = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        made.Connect(address, LocalPort);
+        return made;
+    });
 
     internal (uint Verdict, TestFrame Frame) Run(BpfProgram program, TestFrame frame, int interfaceIndex, int ingressIndex = 0)
     {
@@ -138,11 +190,18 @@ public sealed class VerdictNode : IDisposable
         Tables.Dispose();
         _settings.Dispose();
         _counters.Dispose();
+        _shared.Dispose();
+        _seeking.Dispose();
+        _seekSchedule.Dispose();
         Ingress.Dispose();
         Egress.Dispose();
         _opened.Dispose();
         _place.Dispose();
     }
+
+    // bpf_ktime_get_ns() an hour from now or an hour ago: no test runs for so long. Soon after the start of a machine 1 is long ago.
+    private static ulong FromNow(bool isAhead) =>
+        (ulong)Math.Max(Libc.MonotonicNanoseconds() + (isAhead ? NanosecondsOfAnHour : -NanosecondsOfAnHour), 1);
 
     private static TcpEnd End(string address, ushort port) => new(IpAddress.Parse(address), port);
 
