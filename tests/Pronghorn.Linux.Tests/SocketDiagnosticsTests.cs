@@ -15,6 +15,8 @@ namespace Pronghorn.Linux.Tests;
 public sealed class SocketDiagnosticsTests : IDisposable
 {
     private const int SocketCookie = 57;
+    private const byte Established = 1;
+    private const byte Listening = 10;
 
     private readonly NetworkNamespace _place = NetworkNamespace.Create(LabCleanup.CreatePrefix() + "-diag");
 
@@ -47,6 +49,43 @@ public sealed class SocketDiagnosticsTests : IDisposable
             Assert.Empty(List(diagnostics, isIpv6Socket, 53));
         });
     }
+
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("::1")]
+    public void Connection_Sought_IsFoundByItsEnds_UntilItHasGone(string address) => InPlace(diagnostics =>
+    {
+        _place.Run("ip", "link", "set", "lo", "up");
+        var place = IPAddress.Parse(address);
+        using var listener = new Socket(place.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(place, 0));
+        listener.Listen();
+        using var client = new Socket(place.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        client.Connect(listener.LocalEndPoint!);
+        using Socket accepted = listener.Accept();
+        IpAddress end = IpAddress.Parse(address);
+        ushort own = (ushort)((IPEndPoint)listener.LocalEndPoint!).Port;
+        ushort peer = (ushort)((IPEndPoint)client.LocalEndPoint!).Port;
+
+        Assert.Equal(0, diagnostics.Find(end, own, end, peer, out DiagnosedSocket found));
+        Assert.Equal((Established, end, own, end, peer), (found.State, found.Local, found.LocalPort, found.Remote, found.RemotePort));
+        Assert.Equal(CookieOf(accepted), found.Cookie);
+        Assert.Equal(0, diagnostics.Find(end, peer, end, own, out found));
+        Assert.Equal(CookieOf(client), found.Cookie);
+
+        // Where there is no connection the listener is found, which has no other end.
+        Assert.Equal(0, diagnostics.Find(end, own, end, (ushort)(peer ^ 1), out found));
+        Assert.Equal((Listening, CookieOf(listener)), (found.State, found.Cookie));
+
+        // A reset: nothing of it waits, at either end.
+        accepted.LingerState = new LingerOption(true, 0);
+        accepted.Dispose();
+        Assert.Equal(SocketError.ConnectionReset, Receive(client));
+        Assert.Equal(0, diagnostics.Find(end, own, end, peer, out found));
+        Assert.Equal(Listening, found.State);
+        Assert.Equal(-Errno.NoEntry, diagnostics.Find(end, peer, end, own, out found));
+        Assert.Equal(default, found);
+    });
 
     [Fact]
     public void ListingGivenUp_NextRequests_GetTheirOwnAnswers() => InPlace(diagnostics =>
@@ -125,6 +164,12 @@ public sealed class SocketDiagnosticsTests : IDisposable
         socket.Connect(IPAddress.Parse(address), port);
         socket.Blocking = false;
         return socket;
+    }
+
+    private static ulong CookieOf(Socket socket)
+    {
+        Assert.Equal(0, Libc.GetSocketOption((int)socket.Handle, 1, SocketCookie, out ulong cookie, out _));
+        return cookie;
     }
 
     private static SocketError Receive(Socket socket)
