@@ -80,7 +80,8 @@ static __always_inline int redirect(struct __sk_buff *context, struct segment *s
 	entry->last_seen = bpf_ktime_get_ns();
 	__sync_fetch_and_add(&entry->packets, 1);
 	__sync_fetch_and_add(&entry->bytes, context->len);
-	if (copy.interface && decrease_hop_limit(context, segment->is_ipv6))
+	/* Also where it stays: two entries may lead to each other. */
+	if (decrease_hop_limit(context, segment->is_ipv6))
 		return drop(HANDOFF_COUNT_DROP_HOP_LIMIT);
 	if (change_address(context, segment, destination, segment->destination, copy.target) ||
 	    change_port(context, segment, offsetof(struct tcp_header, destination), segment->destination_port, copy.target_port))
@@ -101,6 +102,8 @@ static __always_inline int look_for(struct __sk_buff *context, const struct segm
 		return hold(context, MARK_HELD);
 	case SEEK_TOO_MANY:
 		return drop(HANDOFF_COUNT_DROP_SEEK_LIMIT);
+	case SEEK_NO_DAEMON:
+		return drop(HANDOFF_COUNT_DROP_UNANSWERED);
 	default:
 		return VERDICT_PASS;
 	}
@@ -140,8 +143,14 @@ int pronghorn_handoff_ingress(struct __sk_buff *context)
 	}
 	switch (entry->mode) {
 	case HANDOFF_HOLD:
-	case HANDOFF_SOUGHT:
 		return hold(context, MARK_HELD);
+	case HANDOFF_SOUGHT:
+		if (!is_search_lost(entry))
+			return hold(context, MARK_HELD);
+		if (is_daemon_expected())
+			return hold(context, MARK_SOUGHT);
+		bpf_map_delete_elem(&handoff_inbound, &key);
+		return deliver(context, is_returned);
 	case HANDOFF_UNKNOWN:
 		return deliver(context, is_returned);
 	case HANDOFF_UNANSWERED:

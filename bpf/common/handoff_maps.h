@@ -110,12 +110,21 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } handoff_shared SEC(".maps");
 
-/* 0: bpf_ktime_get_ns() until which a daemon is there that asks other nodes for connections; 0: none is. */
+/* Times of bpf_ktime_get_ns(), or 0. */
+struct handoff_seeking {
+	/* Until then a daemon is there that asks other nodes for connections. */
+	__u64 asks_until;
+	/* Until then one is expected back: what it would ask for is dropped, and comes again. Afterwards all is the kernel's. */
+	__u64 drops_until;
+	/* Of all processors: when the next connection may be asked for, less what may come at once. */
+	__u64 next;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct handoff_seeking);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } handoff_seeking SEC(".maps");
 

@@ -307,13 +307,14 @@ static int ask(enum kind kind, TcpmMsgHdrType *hdr, const TcpmFdTransferMsgType 
     TcpmMsgHdrType own;
     int result;
 
-    if (!transfer || fd < 0) {
-        errno = EINVAL;
-        return -1;
-    }
     if (!hdr)
         hdr = &own;
     begin_header(hdr);
+    if (!transfer || fd < 0) {
+        errno = EINVAL;
+        fail(hdr, errno);
+        return -1;
+    }
     pthread_mutex_lock(&lock);
     result = exchange(kind, hdr, transfer, 0, fd);
     if (result && kind == HANDOFF && daemon_has_ended())

@@ -125,7 +125,26 @@ internal sealed class ConfigurationReader(string path)
             peers.Add(peer);
         }
 
-        return configuration with { Peers = peers.ToImmutable() };
+        configuration = configuration with { Peers = peers.ToImmutable() };
+        CheckServiceAddresses(configuration);
+        return configuration;
+    }
+
+    // A connection that has not moved is reached by an address of its node's own, of the same family.
+    private void CheckServiceAddresses(HandoffConfiguration configuration)
+    {
+        foreach (IpAddress service in configuration.ServiceAddresses)
+        {
+            bool HasFamily(ImmutableArray<IpAddress> addresses) => addresses.Any(address => address.IsIpv4 == service.IsIpv4);
+
+            string? lacking = !HasFamily(configuration.LocalAddresses) ? "local_ip"
+                : configuration.Peers.FirstOrDefault(peer => !HasFamily(peer.Addresses)) is { } peer ? $"peer {peer.Name}" : null;
+            if (lacking is not null)
+            {
+                throw new HandoffConfigurationException(
+                    $"{path}: service_ip has {service}, and {lacking} has no address of that family, by which its connections are reached");
+            }
+        }
     }
 
     private void CheckAuthentication(HandoffConfiguration configuration)

@@ -87,6 +87,11 @@ public sealed record HandoffConfiguration
         {
             return Parse(path, File.ReadAllText(path));
         }
+        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new HandoffConfigurationException(
+                $"{path}: there is no such file; write one, see tcpm.conf(5), or name another (--config)", failure);
+        }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             throw new HandoffConfigurationException($"{path}: {failure.Message}", failure);

@@ -150,7 +150,8 @@ public sealed class HandoffDaemon : IDisposable
     {
         using var end = new CancellationTokenSource();
         Task serving = Task.WhenAll(
-            _peers.RunAsync(_listeners, end.Token), _status.RunAsync(end.Token), LookAfterPeersAsync(end.Token));
+            _peers.RunAsync(_listeners, end.Token), _status.RunAsync(end.Token), LookAfterPeersAsync(end.Token),
+            KeepSeekingAsync(end.Token));
         await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, cancellation));
         _isStopping = true;
         foreach (PeerLink link in _peers.Links)
@@ -219,6 +220,7 @@ public sealed class HandoffDaemon : IDisposable
         _metrics?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _status.Dispose();
         _workers.Dispose();
+        _layer.PauseSeeking();
         _seeker.Dispose();
         _lifetimes.Dispose();
         _held.Dispose();
@@ -234,13 +236,11 @@ public sealed class HandoffDaemon : IDisposable
         using var timer = new PeriodicTimer(s_look);
         try
         {
-            KeepSeeking();
             for (int look = 1; await timer.WaitForNextTickAsync(cancellation); look++)
             {
                 long lastBegun = _peers.Links.Select(static link => link.LastBegun).DefaultIfEmpty().Max();
                 long sinceStream = (Environment.TickCount64 - lastBegun) / 1000;
                 bool isAudit = look % LooksBetweenAudits == 0 || s_auditsAfterStream.Contains((int)sinceStream);
-                KeepSeeking();
                 foreach (PeerLink link in _peers.Links)
                 {
                     await LookAfterAsync(link, isAudit, cancellation);
@@ -253,11 +253,21 @@ public sealed class HandoffDaemon : IDisposable
         }
     }
 
-    private void KeepSeeking()
+    /// <summary>In a loop of its own: looking after peers may wait for one of them.</summary>
+    private async Task KeepSeekingAsync(CancellationToken cancellation)
     {
-        if (!_configuration.ServiceAddresses.IsEmpty)
+        using var timer = new PeriodicTimer(s_look);
+        try
         {
-            _layer.KeepSeeking();
+            while (!_configuration.ServiceAddresses.IsEmpty)
+            {
+                _layer.KeepSeeking(TimeSpan.FromSeconds(_configuration.PeerTimeout));
+                await timer.WaitForNextTickAsync(cancellation);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // It is over.
         }
     }
 

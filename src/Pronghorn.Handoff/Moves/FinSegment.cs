@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Threading;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
@@ -16,6 +18,9 @@ internal static class FinSegment
     /// <summary>Ethernet, IPv6 and TCP without options.</summary>
     internal const int MaximumLength = EthernetLength + Ipv6Length + TcpLength;
 
+    // The segment arrives within its writing, or a little later where another processor takes it.
+    private static readonly TimeSpan s_limit = TimeSpan.FromMilliseconds(100);
+
     private const int EthernetLength = 14;
     private const int Ipv4Length = 20;
     private const int Ipv6Length = 40;
@@ -28,23 +33,38 @@ internal static class FinSegment
     /// <param name="image">The connection.</param>
     /// <param name="local">The end that it has here.</param>
     /// <param name="node">The node.</param>
-    internal static void Inject(ConnectionImage image, TcpEnd local, SteeredNode node)
+    /// <param name="fd">The socket, which works, and which nobody writes to yet.</param>
+    internal static void Inject(ConnectionImage image, TcpEnd local, SteeredNode node, int fd)
     {
-        if (image.State == KernelTcpState.CloseWait)
+        if (image.State != KernelTcpState.CloseWait)
         {
-            Span<byte> frame = stackalloc byte[MaximumLength];
-            node.Held.Inject(frame[..Write(image, local, node.Mac, node.InterfaceIndex, frame)]);
+            return;
+        }
+
+        Span<byte> frame = stackalloc byte[MaximumLength];
+        var wait = default(SpinWait);
+        for (long began = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(began) < s_limit; wait.SpinOnce())
+        {
+            // The peer acknowledges meanwhile, and what is older by more than its largest window is not believed (RFC 5961, 5.2).
+            int unacknowledged = TcpRepair.GetUnacknowledged(fd);
+            uint sndUna = image.WriteSequence - (uint)Math.Max(unacknowledged, 0);
+            node.Held.Inject(frame[..Write(image, local, sndUna, node.Mac, node.InterfaceIndex, frame)]);
+            if (unacknowledged < 0 || TcpInformation.Query(fd, out TcpInformation now) < 0 || now.State != KernelTcpState.Established)
+            {
+                return;
+            }
         }
     }
 
     /// <summary>Writes the frame.</summary>
     /// <param name="image">The connection, in CLOSE-WAIT.</param>
     /// <param name="local">The end that it has here.</param>
+    /// <param name="sndUna">SND.UNA of the socket.</param>
     /// <param name="mac">Hardware address of the interface by which it is to come in.</param>
     /// <param name="interfaceIndex">Index of that interface.</param>
     /// <param name="frame">At least <see cref="MaximumLength"/> bytes.</param>
     /// <returns>The frame's length.</returns>
-    internal static int Write(ConnectionImage image, TcpEnd local, MacAddress mac, int interfaceIndex, Span<byte> frame)
+    internal static int Write(ConnectionImage image, TcpEnd local, uint sndUna, MacAddress mac, int interfaceIndex, Span<byte> frame)
     {
         frame.Clear();
         bool isIpv4 = local.Address.IsIpv4;
@@ -59,7 +79,7 @@ internal static class FinSegment
         BinaryPrimitives.WriteUInt32BigEndian(tcp[4..], image.RcvNxt - 1);
 
         // SND.UNA: it acknowledges nothing that is not acknowledged yet.
-        BinaryPrimitives.WriteUInt32BigEndian(tcp[8..], image.WriteSequence - (uint)image.SendQueue.Length);
+        BinaryPrimitives.WriteUInt32BigEndian(tcp[8..], sndUna);
         tcp[12] = TcpLength / 4 << 4;
         tcp[13] = FinAndAck;
         BinaryPrimitives.WriteUInt16BigEndian(tcp[14..], (ushort)Math.Min(image.Window.SndWnd >> image.SendScale, ushort.MaxValue));

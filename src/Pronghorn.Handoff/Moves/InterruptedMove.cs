@@ -91,7 +91,7 @@ public sealed class InterruptedMove(SteeredNode node, Lifetimes? lifetimes, Unse
         node.Images?.Forget(local, remote);
         if (refusal.IsNone)
         {
-            FinSegment.Inject(image!, local, node);
+            FinSegment.Inject(image!, local, node, fd);
             return Refusal.None;
         }
 

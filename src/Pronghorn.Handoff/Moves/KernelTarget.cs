@@ -177,7 +177,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
 
         _formerOwner = null;
         node.Held.Replay();
-        FinSegment.Inject(image, _local, node);
+        FinSegment.Inject(image, _local, node, _fd);
         if (anchor is not null)
         {
             lifetimes?.Watch(_fd, request, _local, anchor);
@@ -227,6 +227,11 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     private Refusal TryTakeBack(Prepare request, ConnectionImage image)
     {
         int held = node.Layer.Tables.HoldReturning(request.Known, request.Remote, request.Stay, out GivenEntry owner);
+        if (held == -Errno.NoEntry)
+        {
+            return new Refusal(RefusalReason.Busy, "the peer's packets do not come by this node, to which it would come back");
+        }
+
         if (held < 0)
         {
             return Refusal.FromKernel("a connection that this node did not give away cannot come back", held);

@@ -53,9 +53,24 @@ public sealed partial class Lifetimes
             return SoughtState.NotHere;
         }
 
+        SoughtState state = FindTaken(known, remote, other, out found);
+        if (state is SoughtState.Here or SoughtState.Moving || other is not { } asker)
+        {
+            return state;
+        }
+
+        // What the peer has begun since then, from the same port and by this node, is not what has left or ended.
+        SoughtState own = FindOwn(known, remote, asker, out SoughtConnection begun);
+        found = own == SoughtState.NotHere ? found : begun;
+        return own == SoughtState.NotHere ? state : own;
+    }
+
+    private SoughtState FindTaken(TcpEnd known, TcpEnd remote, AskedNode? other, out SoughtConnection found)
+    {
+        found = default;
         if (!_shared.TryGetValue((known, remote), out Taken? taken))
         {
-            return other is { } asker ? FindOwn(known, remote, asker, out found) : SoughtState.NotHere;
+            return SoughtState.NotHere;
         }
 
         lock (_anchorLock)
@@ -72,6 +87,10 @@ public sealed partial class Lifetimes
             if (state is SoughtState.Here or SoughtState.Ended)
             {
                 found = new SoughtConnection(taken.Stay, taken.Local);
+            }
+
+            if (state == SoughtState.Here)
+            {
                 SetAnchor(taken, other?.Address ?? _node.Addresses[0], other?.Sender ?? _home);
             }
 
@@ -104,15 +123,16 @@ public sealed partial class Lifetimes
     private SoughtState FindOwn(TcpEnd known, TcpEnd remote, AskedNode asker, out SoughtConnection found)
     {
         found = default;
-        ulong cookie;
+        bool hasSocket = HasSocket(known, remote, out ulong cookie);
         lock (_anchorLock)
         {
             if (_node.Layer.Tables.FindGiven(known, remote, out GivenEntry given))
             {
-                return given.Mode == SteeringMode.Hold ? SoughtState.Moving : SoughtState.NotHere;
+                // Its socket is kept, silent, until the new owner has said that it works there.
+                return hasSocket || given.Mode == SteeringMode.Hold ? SoughtState.Moving : SoughtState.NotHere;
             }
 
-            if (!HasSocket(known, remote, out cookie))
+            if (!hasSocket)
             {
                 return SoughtState.NotHere;
             }

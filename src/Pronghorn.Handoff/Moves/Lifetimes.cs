@@ -24,6 +24,9 @@ public sealed partial class Lifetimes : IDisposable
     private const short PollIn = 1;
     private const int StopPollMilliseconds = 100;
 
+    // What is late afterwards is asked for once more.
+    private static readonly TimeSpan s_sharedGrace = TimeSpan.FromSeconds(1);
+
     private readonly SteeredNode _node;
     private readonly TimeSpan _grace;
     private readonly TcpEndMonitor _monitor;
@@ -310,6 +313,11 @@ public sealed partial class Lifetimes : IDisposable
         {
             // Its anchor asks about the stay here, and hears of the next one then; if it does not ask any more, it is told.
             _left[given.Stay] = (taken, given.Target);
+            if (_node.Addresses.Contains(taken.AnchorAddress))
+            {
+                // This node itself, which asks nobody. Should the connection be taken back, it is sought again.
+                Tell(taken, new Moved(given.Stay, taken.Known, taken.Remote, given.Target));
+            }
         }
     }
 
@@ -443,10 +451,14 @@ public sealed partial class Lifetimes : IDisposable
         return _owners.TryRemove(new KeyValuePair<(TcpEnd, TcpEnd), object>((taken.Local, taken.Remote), taken));
     }
 
-    private void ForgetBuriedLater(TcpEnd known, TcpEnd remote, Stay stay) =>
-        After(() => _node.Layer.Tables.ForgetBuried(known, remote, stay));
+    // At a shared address the peer may begin anew by another node, from the same port, whose packets may come here later.
+    private void ForgetBuriedLater(TcpEnd known, TcpEnd remote, Stay stay) => After(
+        () => _node.Layer.Tables.ForgetBuried(known, remote, stay),
+        _node.SharedAddresses.Contains(known.Address) && s_sharedGrace < _grace ? s_sharedGrace : _grace);
 
-    private void After(Action action) => _ = Task.Delay(_grace, _stopped.Token).ContinueWith(
+    private void After(Action action) => After(action, _grace);
+
+    private void After(Action action, TimeSpan grace) => _ = Task.Delay(grace, _stopped.Token).ContinueWith(
         _ => action(), _stopped.Token, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
 
     private sealed class Taken(TakenEntry entry, IMessageSender? anchor)

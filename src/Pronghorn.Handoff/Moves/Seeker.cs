@@ -33,7 +33,8 @@ public sealed class Seeker : IDisposable
     private readonly Lifetimes _lifetimes;
     private readonly Func<IReadOnlyCollection<AskedNode>> _nodes;
     private readonly SeekTimes _times;
-    private readonly Channel<Action> _happened = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<Func<bool>> _happened =
+        Channel.CreateUnbounded<Func<bool>>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Dictionary<(TcpEnd Known, TcpEnd Remote), Search> _searches = [];
     private readonly CancellationTokenSource _stopped = new();
     private readonly Task _working;
@@ -78,7 +79,7 @@ public sealed class Seeker : IDisposable
                 Answer(sought, other);
                 break;
             case Found found:
-                _happened.Writer.TryWrite(() => End(found, other.Address));
+                _happened.Writer.TryWrite(() => Take(found, other.Address));
                 break;
             case NotFound missing:
                 _happened.Writer.TryWrite(() => Cross(missing, other.Address));
@@ -102,16 +103,11 @@ public sealed class Seeker : IDisposable
         {
             SoughtState.NotHere => new NotFound(sought.Round, sought.Known, sought.Remote),
             SoughtState.Moving => null,
-            _ => new Found(found.Stay, sought.Known, sought.Remote, found.Local),
+            _ => new Found(found.Stay, sought.Known, sought.Remote, found.Local, HasEnded: state == SoughtState.Ended),
         };
         if (answer is not null)
         {
             _ = asker.Sender.SendAsync(answer, CancellationToken.None).AsTask();
-        }
-
-        if (state == SoughtState.Ended)
-        {
-            _ = asker.Sender.SendAsync(new Ended(found.Stay, sought.Known, sought.Remote), CancellationToken.None).AsTask();
         }
     }
 
@@ -126,10 +122,9 @@ public sealed class Seeker : IDisposable
                 await (_searches.Count > 0 ? Task.WhenAny(waiting, Task.Delay(_times.Round, _stopped.Token)) : waiting);
                 _stopped.Token.ThrowIfCancellationRequested();
                 bool isSettled = false;
-                while (_happened.Reader.TryRead(out Action? one))
+                while (_happened.Reader.TryRead(out Func<bool>? one))
                 {
-                    one();
-                    isSettled = true;
+                    isSettled |= one();
                 }
 
                 isSettled |= GoOnSeeking();
@@ -148,43 +143,58 @@ public sealed class Seeker : IDisposable
         }
     }
 
-    private void Begin(TcpEnd known, TcpEnd remote, long began)
+    /// <returns>Whether what waits is to go round: as of the others, too.</returns>
+    private bool Begin(TcpEnd known, TcpEnd remote, long began)
     {
-        SoughtState state = _lifetimes.Reanchor(known, remote, other: null, out SoughtConnection found);
-        if (state is SoughtState.Here or SoughtState.Ended)
-        {
-            Interlocked.Increment(ref _found);
-            _node.Layer.Tables.RedirectSought(known, remote, found.Local, interfaceIndex: 0, found.Stay);
-            return;
-        }
-
-        var search = new Search(began) { IsMovingHere = state == SoughtState.Moving };
+        var search = new Search(began);
         _searches[(known, remote)] = search;
-        Ask(known, remote, search);
+        return Ask(known, remote, search);
     }
 
-    private void Ask(TcpEnd known, TcpEnd remote, Search search)
+    /// <summary>A round: looks here first, for a connection may have come meanwhile, and asks all others then.</summary>
+    private bool Ask(TcpEnd known, TcpEnd remote, Search search)
     {
         search.Round = ++_lastRound;
         search.RoundBegan = Environment.TickCount64;
         search.Missing.Clear();
+        if (LookHere(known, remote, search))
+        {
+            return true;
+        }
+
         foreach (AskedNode node in _nodes())
         {
             search.Missing.Add(node.Address);
             _ = node.Sender.SendAsync(new Sought(search.Round, known, remote), CancellationToken.None).AsTask();
         }
 
-        if (search.Missing.Count == 0)
-        {
-            search.EmptyRounds++;
-        }
+        search.EmptyRounds += search.Missing.Count == 0 && !search.IsMovingHere ? 1 : 0;
+        return false;
     }
 
-    private void End(Found found, IpAddress owner)
+    private bool LookHere(TcpEnd known, TcpEnd remote, Search search)
     {
-        if (!_searches.ContainsKey((found.Known, found.Remote)))
+        SoughtState state = _lifetimes.Reanchor(known, remote, other: null, out SoughtConnection here);
+        search.IsMovingHere = state == SoughtState.Moving;
+        if (state == SoughtState.Ended)
         {
-            return;
+            search.Ended ??= (here.Stay, here.Local, InterfaceIndex: 0, Via: null);
+        }
+
+        if (state != SoughtState.Here)
+        {
+            return false;
+        }
+
+        End(known, remote, (here.Stay, here.Local, InterfaceIndex: 0, Via: null));
+        return true;
+    }
+
+    private bool Take(Found found, IpAddress owner)
+    {
+        if (!_searches.TryGetValue((found.Known, found.Remote), out Search? search))
+        {
+            return false;
         }
 
         // One that has not moved has the end that this node's socket would have.
@@ -193,20 +203,45 @@ public sealed class Seeker : IDisposable
         if (needsVia && via is null)
         {
             GiveUp(found.Known, found.Remote, isAnswered: false);
-            return;
+            return true;
         }
 
-        _searches.Remove((found.Known, found.Remote));
-        Interlocked.Increment(ref _found);
-        _node.Layer.Tables.RedirectSought(found.Known, found.Remote, found.Target, _node.InterfaceIndex, found.Stay, via);
+        if (found.HasEnded)
+        {
+            search.Ended ??= (found.Stay, found.Target, _node.InterfaceIndex, via);
+            CountAnswer(search, owner);
+            return false;
+        }
+
+        End(found.Known, found.Remote, (found.Stay, found.Target, _node.InterfaceIndex, via));
+        return true;
     }
 
-    private void Cross(NotFound missing, IpAddress node)
+    private bool Cross(NotFound missing, IpAddress node)
     {
-        if (_searches.TryGetValue((missing.Known, missing.Remote), out Search? search) && search.Round == missing.Round
-            && search.Missing.Remove(node) && search.Missing.Count == 0)
+        if (_searches.TryGetValue((missing.Known, missing.Remote), out Search? search) && search.Round == missing.Round)
+        {
+            CountAnswer(search, node);
+        }
+
+        return false;
+    }
+
+    private static void CountAnswer(Search search, IpAddress node)
+    {
+        if (search.Missing.Remove(node) && search.Missing.Count == 0 && !search.IsMovingHere)
         {
             search.EmptyRounds++;
+        }
+    }
+
+    private void End(TcpEnd known, TcpEnd remote, (Stay Stay, TcpEnd Target, int InterfaceIndex, IpAddress? Via) owner)
+    {
+        _searches.Remove((known, remote));
+        int result = _node.Layer.Tables.RedirectSought(known, remote, owner.Target, owner.InterfaceIndex, owner.Stay, owner.Via);
+        if (result == 0)
+        {
+            Interlocked.Increment(ref _found);
         }
     }
 
@@ -220,29 +255,43 @@ public sealed class Seeker : IDisposable
             bool isAnswered = search.EmptyRounds >= RoundsWithoutOwner;
             if (isAnswered || now - search.Began >= _times.Limit.TotalMilliseconds)
             {
-                GiveUp(known, remote, isAnswered);
-                isSettled = true;
+                isSettled |= Settle(known, remote, search, isAnswered);
             }
-            else if (now - search.RoundBegan >= _times.Round.TotalMilliseconds)
+            else if (now - search.RoundBegan >= search.Pause(_times.Round).TotalMilliseconds)
             {
-                AskAgain(known, remote, search);
+                search.Rounds++;
+                isSettled |= Ask(known, remote, search);
             }
         }
 
         return isSettled;
     }
 
-    private void AskAgain(TcpEnd known, TcpEnd remote, Search search)
+    /// <summary>What all said, and what is here by now: one that has come says so before its former owner says no.</summary>
+    private bool Settle(TcpEnd known, TcpEnd remote, Search search, bool isAnswered)
     {
-        if (search.IsMovingHere)
+        if (LookHere(known, remote, search))
         {
-            // It was about to leave this node, or to come.
-            _searches.Remove((known, remote));
-            Begin(known, remote, search.Began);
-            return;
+            return true;
         }
 
-        Ask(known, remote, search);
+        if (isAnswered && search.IsMovingHere)
+        {
+            search.EmptyRounds = 0;
+            return false;
+        }
+
+        if (isAnswered && search.Ended is { } ended)
+        {
+            End(known, remote, ended);
+            _lifetimes.Bury(new Ended(ended.Stay, known, remote));
+        }
+        else
+        {
+            GiveUp(known, remote, isAnswered);
+        }
+
+        return true;
     }
 
     private void GiveUp(TcpEnd known, TcpEnd remote, bool isAnswered)
@@ -265,9 +314,17 @@ public sealed class Seeker : IDisposable
 
         public int EmptyRounds { get; set; }
 
-        public bool IsMovingHere { get; init; }
+        public int Rounds { get; set; }
+
+        public bool IsMovingHere { get; set; }
+
+        /// <summary>Where it was until it ended.</summary>
+        public (Stay Stay, TcpEnd Target, int InterfaceIndex, IpAddress? Via)? Ended { get; set; }
 
         public HashSet<IpAddress> Missing { get; } = [];
+
+        /// <summary>The second round comes soon, and each later one after twice the time.</summary>
+        public TimeSpan Pause(TimeSpan first) => first * (1 << Math.Min(Rounds, 5));
     }
 }
 

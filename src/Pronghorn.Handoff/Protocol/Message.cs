@@ -114,7 +114,10 @@ public sealed record Sought(ulong Round, TcpEnd Known, TcpEnd Remote) : Message(
 /// <param name="Known">The end that the peer knows.</param>
 /// <param name="Remote">The peer.</param>
 /// <param name="Target">The end that it has here.</param>
-public sealed record Found(Stay Stay, TcpEnd Known, TcpEnd Remote, TcpEnd Target) : Message(0);
+/// <param name="HasEnded">
+/// It has just ended, and what is late belongs here, unless another node has one that the peer began since then.
+/// </param>
+public sealed record Found(Stay Stay, TcpEnd Known, TcpEnd Remote, TcpEnd Target, bool HasEnded = false) : Message(0);
 
 /// <summary>Owner to the node that was its anchor: another is now. What still comes there is to be asked for.</summary>
 /// <param name="Stay">Its stay here.</param>

@@ -87,7 +87,9 @@ public static class MessageCodec
             Kind.Asked => new Asked(ReadStay(ref reader)),
             Kind.Decided => new Decided(ReadStay(ref reader), reader.Octet("whether it is given") != 0),
             Kind.Sought => new Sought(move, reader.End("known end"), reader.End("remote end")),
-            Kind.Found => new Found(ReadStay(ref reader), reader.End("known end"), reader.End("remote end"), reader.End("owner's end")),
+            Kind.Found => new Found(
+                ReadStay(ref reader), reader.End("known end"), reader.End("remote end"), reader.End("owner's end"),
+                reader.Octet("whether it has ended") != 0),
             Kind.Released => new Released(ReadStay(ref reader), reader.End("known end"), reader.End("remote end")),
             Kind.NotFound => new NotFound(move, reader.End("known end"), reader.End("remote end")),
             _ => throw new ImageFormatException(
@@ -192,6 +194,7 @@ public static class MessageCodec
                 End(body, found.Known);
                 End(body, found.Remote);
                 End(body, found.Target);
+                Octet(body, found.HasEnded ? (byte)1 : (byte)0);
                 break;
             case Released released:
                 WriteStay(body, released.Stay);

@@ -34,7 +34,7 @@ public sealed class SteeringLayer : IDisposable
     private const uint CountersRoom = 64;
 
     // After the last word of a daemon: it asks nobody any more.
-    private const long SeekingNanoseconds = 5_000_000_000;
+    private const ulong SeekingNanoseconds = 5_000_000_000;
 
     private readonly BpfMap _settings;
     private readonly BpfMap _counters;
@@ -77,7 +77,7 @@ public sealed class SteeringLayer : IDisposable
         try
         {
             layer._settings.Update(0u, (uint)hold.Index);
-            layer._seeking.Update(0u, 0ul);
+            layer._seeking.Update(0u, default(SeekingEntry));
             layer.Tables.EndHolds();
             SetShared(folder, shared ?? []);
             using BpfProgram ingress = opened.GetProgram("pronghorn_handoff_ingress");
@@ -143,7 +143,27 @@ public sealed class SteeringLayer : IDisposable
     /// <summary>
     /// A daemon is there that asks other nodes for connections at shared addresses; to be said again before five seconds have passed.
     /// </summary>
-    public void KeepSeeking() => _seeking.Update(0u, (ulong)(Libc.MonotonicNanoseconds() + SeekingNanoseconds));
+    /// <param name="absence">
+    /// For how long without a word of it packets of connections that it would ask for are dropped: resets could end what lives elsewhere.
+    /// </param>
+    public void KeepSeeking(TimeSpan absence)
+    {
+        ulong now = (ulong)Libc.MonotonicNanoseconds();
+        _ = _seeking.Lookup(0u, out SeekingEntry entry);
+        entry.AsksUntil = now + SeekingNanoseconds;
+        entry.DropsUntil = now + ((ulong)absence.TotalMilliseconds * 1_000_000);
+        _seeking.Update(0u, entry);
+    }
+
+    /// <summary>The daemon ends: nobody is asked any more, and what would be asked for is dropped as long as was said.</summary>
+    public void PauseSeeking()
+    {
+        if (_seeking.Lookup(0u, out SeekingEntry entry) == 0)
+        {
+            entry.AsksUntil = 0;
+            _seeking.Update(0u, entry);
+        }
+    }
 
     /// <summary>Lets go of the tables; what is attached stays.</summary>
     public void Dispose()

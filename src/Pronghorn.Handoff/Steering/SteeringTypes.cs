@@ -136,6 +136,15 @@ internal struct OutboundEntry
         new Stay(Connection, Epoch), IsLive != 0, Anchor.ToAddress());
 }
 
+/// <summary>struct handoff_seeking.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct SeekingEntry
+{
+    internal ulong AsksUntil;
+    internal ulong DropsUntil;
+    internal ulong Next;
+}
+
 /// <summary>enum handoff_counter: packets, and where the name says so bytes of packets, since the programs were loaded first.</summary>
 public enum SteeringCounter
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
 using System.Globalization;
 using System.IO;
 using Pronghorn.Handoff.Configuration;
@@ -16,7 +17,17 @@ internal static class WorkerFolder
     private const UnixFileMode Mode =
         UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
 
-    internal static void Create(string folder) => Directory.CreateDirectory(folder, Mode);
+    internal static void Create(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder, Mode);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"socket_directory: {folder} cannot be made: {failure.Message}", failure);
+        }
+    }
 
     /// <summary>Makes the folder and gives it, and all sockets that will be made in it, to a group.</summary>
     /// <param name="folder">The folder.</param>

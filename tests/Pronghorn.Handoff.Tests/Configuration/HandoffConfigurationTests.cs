@@ -108,4 +108,24 @@ public sealed class HandoffConfigurationTests
         "local_ip",
         Assert.Throws<HandoffConfigurationException>(() => HandoffConfiguration.Parse("tcpm.conf", text)).Message,
         StringComparison.Ordinal);
+
+    [Fact]
+    public void ServiceAddresses_AreRead()
+    {
+        HandoffConfiguration read = HandoffConfiguration.Parse(
+            "tcpm.conf", "service_ip = 10.9.9.9 fd09::9\nlocal_ip = 10.0.0.2 fd00::2\npeer = b 10.0.0.3 fd00::3\n");
+        Assert.Equal(["10.9.9.9", "fd09::9"], read.ServiceAddresses.Select(static address => address.ToString()));
+    }
+
+    [Theory]
+    [InlineData("service_ip =\nlocal_ip = 10.0.0.2", "service_ip has 0 addresses; 1 to 16 are allowed")]
+    [InlineData("service_ip = 0.0.0.0\nlocal_ip = 10.0.0.2", "\"0.0.0.0\" is not an address")]
+    [InlineData("service_ip = 10.9.9.9 10.9.9.9\nlocal_ip = 10.0.0.2", "service_ip has one address twice")]
+    [InlineData("service_ip = fd09::9\nlocal_ip = 10.0.0.2", "service_ip has fd09::9, and local_ip has no address of that family")]
+    [InlineData(
+        "service_ip = fd09::9\nlocal_ip = 10.0.0.2 fd00::2\npeer = b 10.0.0.3", "fd09::9, and peer b has no address of that family")]
+    public void WrongServiceAddresses_AreNamed(string text, string expected) => Assert.Contains(
+        expected,
+        Assert.Throws<HandoffConfigurationException>(() => HandoffConfiguration.Parse("tcpm.conf", text)).Message,
+        StringComparison.Ordinal);
 }

@@ -184,6 +184,26 @@ public sealed class SharedAddressTests : IDisposable
     }
 
     [Fact]
+    public async Task ClientBeginsAnewFromItsPort_WhatANodeHasOfTheFormerConnectionIsNotInTheWay()
+    {
+        StreamReaderWriter client = await StartAsync();
+        Assert.Equal("1.a from 1.0", await client.AskAsync("get 1.a"));
+        _world.SendBy(2);
+        Assert.Equal("1.b from 1.0", await client.AskAsync("get 1.b"));
+        Assert.Null(await client.AskAsync("bye"));
+        client.Dispose();
+        await SoonAsync(() => Task.FromResult(_world.GivenOf(2).All(static given => given.Mode != SteeringMode.Redirect)));
+
+        // By the first node, and then by the one that has a tombstone still.
+        _world.SendBy(0);
+        StreamReaderWriter next = await ConnectAsync(client.Port);
+        Assert.Equal("0.c from 0.0", await next.AskAsync("get 0.c"));
+        _world.SendBy(2);
+        Assert.Equal("0.d from 0.0", await next.AskAsync("get 0.d"));
+        Assert.Equal("1.e from 1.0", await next.AskAsync("get 1.e"));
+    }
+
+    [Fact]
     public async Task ANodeDoesNotAnswer_TheClientIsNotReset_AndGoesOnWhenItDoes()
     {
         StreamReaderWriter client = await StartAsync();

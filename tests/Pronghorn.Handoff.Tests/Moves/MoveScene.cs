@@ -144,7 +144,7 @@ internal sealed class MoveScene : IConnectionTaker, IDisposable
         }
     }
 
-    private static SteeredNode NodeOf(HandoffWorld.Node node) => new(
+    public static SteeredNode NodeOf(HandoffWorld.Node node) => new(
         node.Layer, node.Hold, node.InterfaceIndex, node.Mac)
     {
         OpenSocket = isIpv6 => NamespaceThread.Run(node.Place, () => TcpSocket.Open(isIpv6)),

@@ -43,6 +43,41 @@ public sealed class MoveTests(HandoffWorld world) : IClassFixture<HandoffWorld>
         await scene.AssertTalksAsync(moved);
     }
 
+    /// <summary>The peer's largest window is small, and it has acknowledged more than that since the image was made.</summary>
+    [Fact]
+    public async Task PeerHasAcknowledgedMuchSinceItsImage_ItsFinIsBelieved()
+    {
+        const int Length = 1_000_000;
+        using MoveScene scene = MoveScene.Open(world, isIpv6: false);
+        int fd = (int)scene.Server.Handle;
+        Task<int> reading = Task.Run(() =>
+        {
+            byte[] buffer = new byte[Length];
+            int read = 0;
+            while (read < Length)
+            {
+                read += scene.Client.Receive(buffer, read, Length - read, SocketFlags.None);
+            }
+
+            return read;
+        });
+        scene.Server.Send(new byte[Length]);
+        await reading;
+        SpinWait.SpinUntil(() => TcpRepair.GetUnacknowledged(fd) == 0);
+        Assert.True(ConnectionCapture.TryTake(fd, out ConnectionImage? image).IsNone);
+        ConnectionCapture.GiveBack(fd);
+        ConnectionImage before = image! with
+        {
+            State = KernelTcpState.CloseWait, RcvNxt = image.RcvNxt + 1, SendQueue = new byte[Length], Unsent = Length,
+        };
+        SteeredNode node = MoveScene.NodeOf(scene.From);
+
+        FinSegment.Inject(before, image.Local, node, fd);
+
+        Assert.Equal(0, TcpInformation.Query(fd, out TcpInformation now));
+        Assert.Equal(KernelTcpState.CloseWait, now.State);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

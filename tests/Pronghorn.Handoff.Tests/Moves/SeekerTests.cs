@@ -18,6 +18,7 @@ using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 using Xunit;
+using SteeringCounter = Pronghorn.Handoff.Steering.SteeringCounter;
 
 namespace Pronghorn.Handoff.Tests.Moves;
 
@@ -35,6 +36,7 @@ public sealed class SeekerTests : IClassFixture<HandoffWorld>, IDisposable
     // One for each test: a program that another test starts has a copy of a listener until it is executed.
     private static int s_port = 7800;
 
+    private readonly HandoffWorld _world;
     private readonly HandoffWorld.Node _place;
     private readonly SteeredNode _node;
     private readonly Lifetimes _lifetimes;
@@ -45,6 +47,7 @@ public sealed class SeekerTests : IClassFixture<HandoffWorld>, IDisposable
     public SeekerTests(HandoffWorld world)
     {
         ArgumentNullException.ThrowIfNull(world);
+        _world = world;
         _place = world.Nodes[0];
 
         // What it listens at is shared; by another it is known to other nodes.
@@ -118,6 +121,51 @@ public sealed class SeekerTests : IClassFixture<HandoffWorld>, IDisposable
         Assert.Equal((2, 2), (_one.Asked.Count, _two.Asked.Count));
         Assert.Equal(_one.Asked, _two.Asked);
         Assert.Equal((0, 1, 0), (_seeker!.FoundCount, _seeker.UnknownCount, _seeker.UnansweredCount));
+    }
+
+    [Fact]
+    public void ItComesHereBeforeItsFormerOwnerSaysNo_ItIsFoundHere()
+    {
+        using Socket listener = _place.Listen(false, Port);
+        using Socket client = Connect();
+        using Socket socket = listener.Accept();
+        int rounds = 0;
+        _one.Says = NotHere;
+        _two.Says = asked =>
+        {
+            if (++rounds == 2)
+            {
+                Take(socket, _one);
+            }
+
+            return NotHere(asked);
+        };
+        Seek(s_patient, _one, _two);
+        AssertSoon(() => Mode != SteeringMode.Sought);
+        AssertGiven(new GivenEntry(SteeringMode.Redirect, Known, s_peer, Own, 0, s_stay));
+        Assert.Equal((1, 0, 0), (_seeker!.FoundCount, _seeker.UnknownCount, _seeker.UnansweredCount));
+    }
+
+    [Fact]
+    public void OneHadItUntilItEnded_AndAnotherHasWhatThePeerBeganSinceThen_ThatIsFound()
+    {
+        var since = new Stay(78, 1);
+        int rounds = 0;
+        _one.Says = asked => new Found(s_stay, asked.Known, asked.Remote, Own, HasEnded: true);
+        _two.Says = asked => ++rounds < 2 ? null : new Found(since, asked.Known, asked.Remote, Target);
+        Seek(s_patient, _one, _two);
+        AssertSoon(() => Mode != SteeringMode.Sought);
+        AssertGiven(new GivenEntry(SteeringMode.Redirect, Known, s_peer, Target, _node.InterfaceIndex, since));
+    }
+
+    [Fact]
+    public void OneHadItUntilItEnded_AndNobodyHasAnother_WhatIsLateGoesThere()
+    {
+        _one.Says = asked => new Found(s_stay, asked.Known, asked.Remote, Target, HasEnded: true);
+        _two.Says = NotHere;
+        Seek(s_patient, _one, _two);
+        AssertSoon(() => Mode == SteeringMode.Tombstone);
+        AssertGiven(new GivenEntry(SteeringMode.Tombstone, Known, s_peer, Target, _node.InterfaceIndex, s_stay));
     }
 
     [Fact]
@@ -302,7 +350,7 @@ public sealed class SeekerTests : IClassFixture<HandoffWorld>, IDisposable
         AssertSoon(() => _one.Told.Contains(ended));
         Start(s_patient, _node);
         _seeker!.Hear(new Sought(7, Known, s_peer), _two.Node);
-        Assert.Equal([new Found(s_stay, Known, s_peer, Own), ended], _two.Told);
+        Assert.Equal([new Found(s_stay, Known, s_peer, Own, HasEnded: true)], _two.Told);
     }
 
     [Fact]
@@ -333,6 +381,114 @@ public sealed class SeekerTests : IClassFixture<HandoffWorld>, IDisposable
         socket.Dispose();
         AssertSoon(() => _two.Told.Contains(new Ended(found.Stay, Known, remote)));
         Assert.Equal(2, _one.Told.Count);
+    }
+
+    [Fact]
+    public void OwnLeavesForTheFirstTime_AndThatIsNotDecidedYet_SaysNothing()
+    {
+        using Socket listener = _place.Listen(false, Port);
+        using Socket client = Connect();
+        using Socket socket = listener.Accept();
+        Assert.Equal(0, TcpSocket.GetRemote((int)socket.Handle, out TcpEnd remote));
+        Start(s_patient, _node);
+        var origin = new KernelOrigin(_node, (int)socket.Handle, Known, PrepareOf(remote, Known, _node.Addresses[0]), _lifetimes);
+        Assert.True(origin.Hold().IsNone);
+        Assert.True(origin.LetGo(Target).IsNone);
+        _seeker!.Hear(new Sought(7, Known, remote), _one.Node);
+        Assert.Empty(_one.Told);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void PeerUsesItsPortAgain_WhatBeganHereIsFound(bool hasLeft)
+    {
+        using Socket listener = _place.Listen(false, Port);
+        using Socket client = Connect();
+        using Socket socket = listener.Accept();
+        using Socket other = Connect();
+        Socket former = listener.Accept();
+        Assert.Equal(0, TcpSocket.GetRemote((int)socket.Handle, out TcpEnd remote));
+        Assert.Equal(0, Tables.Translate(Own, remote, Known, s_stay, _one.Node.Address));
+        Assert.Equal(0, Tables.SetLive(Own, remote));
+        _lifetimes.Watch((int)former.Handle, PrepareOf(remote, Known, _one.Node.Address), Own, _one);
+        if (hasLeft)
+        {
+            Assert.Equal(0, Tables.Redirect(Own, remote, Target, _node.InterfaceIndex, s_stay.Next()));
+            _lifetimes.Leave((int)former.Handle, Target, s_stay.Next());
+        }
+        else
+        {
+            former.LingerState = new LingerOption(true, 0);
+            former.Dispose();
+            AssertSoon(() => _one.Told.OfType<Ended>().Any());
+        }
+
+        Start(s_patient, _node);
+        _seeker!.Hear(new Sought(7, Known, remote), _two.Node);
+        Assert.Equal(Known, Assert.IsType<Found>(Assert.Single(_two.Told)).Target);
+    }
+
+    [Fact]
+    public void DaemonStartsAnew_WhatLeftThisNodeItsAnchor_IsForgotten()
+    {
+        Assert.Equal(0, Tables.Translate(Own, s_peer, Known, s_stay, _node.Addresses[0]));
+        Assert.Equal(0, Tables.SetLive(Own, s_peer));
+        Assert.Equal(0, Tables.Redirect(Own, s_peer, Target, _node.InterfaceIndex, s_stay.Next()));
+        Assert.Equal(0, Tables.Redirect(Known, s_peer, Target, _node.InterfaceIndex, s_stay.Next()));
+        using Lifetimes next = NamespaceThread.Run(_place.Place, () =>
+        {
+            Assert.Equal(0, Lifetimes.Open(_node, s_round, out Lifetimes? made));
+            return made!;
+        });
+        for (long end = Environment.TickCount64 + 5_000; Tables.FindTaken(Own, s_peer, out _);)
+        {
+            Assert.True(Environment.TickCount64 < end, "not within five seconds");
+            Thread.Yield();
+        }
+    }
+
+    [Fact]
+    public void AskedForWhatHasNoSharedAddress_SaysNo()
+    {
+        using Socket listener = _place.Listen(false, Port);
+        using Socket client = Connect();
+        using Socket socket = listener.Accept();
+        Assert.Equal(0, TcpSocket.GetRemote((int)socket.Handle, out TcpEnd remote));
+        using Lifetimes plain = NamespaceThread.Run(_place.Place, () =>
+        {
+            Assert.Equal(0, Lifetimes.Open(_node with { SharedAddresses = [] }, s_never, out Lifetimes? made));
+            return made!;
+        });
+        Assert.Equal(SoughtState.NotHere, plain.Reanchor(Known, remote, _one.Node, out _));
+    }
+
+    [Fact]
+    public void AnEntryToItself_DoesNotSendOnePacketForEver()
+    {
+        Assert.Equal(0, Tables.Redirect(Known, s_peer, Target, _node.InterfaceIndex, s_stay));
+        Assert.Equal(0, Tables.Repoint(Known, s_peer, Known, 0, s_stay.Next()));
+        ulong before = _place.Layer.Read(SteeringCounter.Redirected);
+        ulong after = before;
+        NamespaceThread.Run(_world.Client, () =>
+        {
+            using var one = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
+            one.Bind(new IPEndPoint(IPAddress.Any, s_peer.Port));
+            try
+            {
+                one.Connect(IPAddress.Parse(_place.Address(false)), Port);
+            }
+            catch (SocketException)
+            {
+            }
+
+            for (long end = Environment.TickCount64 + 3_000; Environment.TickCount64 < end && after < before + 100_000;)
+            {
+                after = _place.Layer.Read(SteeringCounter.Redirected);
+            }
+        });
+        Tables.Forget(Known, s_peer);
+        Assert.True(after < before + 300, $"{after - before} times");
     }
 
     public void Dispose()

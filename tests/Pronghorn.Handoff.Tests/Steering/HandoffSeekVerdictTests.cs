@@ -41,6 +41,8 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
     [InlineData(false, Push | Ack)]
     [InlineData(true, Ack)]
     [InlineData(true, Fin | Ack)]
+    [InlineData(false, TestFrame.Rst)]
+    [InlineData(true, TestFrame.Rst | Ack)]
     public void Stray_GoesToTheTap_MarkedAsTheFirst_AndThenAsOneThatWaits(bool isIpv6, byte flags)
     {
         using Socket listener = _node.Listen(isIpv6);
@@ -74,6 +76,21 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
         using Socket listener = _node.Listen(isIpv6);
         _node.SetSeeking(false);
         AssertIsTheKernels(New(isIpv6), Ack);
+    }
+
+    [Fact]
+    public void DaemonIsExpectedBack_WhatItWouldAskForIsDropped_AndNothingIsKeptOfIt()
+    {
+        using Socket listener = _node.Listen(isIpv6: false);
+        _node.SetSeeking(isThere: false, isExpected: true);
+        Connection stray = New(isIpv6: false);
+        ulong dropped = _node.Count(SteeringCounter.DropUnanswered);
+        Assert.Equal(VerdictNode.Drop, _node.Run(_node.Ingress, stray.Frame, _node.Peers).Verdict);
+        Assert.Equal(dropped + 1, _node.Count(SteeringCounter.DropUnanswered));
+        Assert.Null(ModeOf(stray));
+
+        // Handshakes are none of it.
+        AssertIsTheKernels(New(isIpv6: false), TestFrame.Syn);
     }
 
     [Theory]
@@ -113,10 +130,10 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void BeginningsAndResets_Pass(bool isIpv6)
+    public void Beginnings_Pass(bool isIpv6)
     {
         using Socket listener = _node.Listen(isIpv6);
-        byte[] others = [TestFrame.Syn, TestFrame.Rst, TestFrame.Rst | Ack, TestFrame.Syn | Ack, Fin, 0];
+        byte[] others = [TestFrame.Syn, TestFrame.Syn | Ack, Fin, 0];
         foreach (byte flags in others)
         {
             AssertIsTheKernels(New(isIpv6), flags);
@@ -234,15 +251,15 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
         ulong redirected = _node.Count(SteeringCounter.Redirected);
         ulong returned = _node.Count(SteeringCounter.Returned);
 
-        // It goes nowhere: its last hop will do.
-        TestFrame sent = stray.Frame with { HopLimit = 1 };
-        (uint verdict, TestFrame frame) = _node.Run(_node.Ingress, sent, _node.Peers);
+        // It is a hop: two such entries may lead to each other.
+        (uint verdict, TestFrame frame) = _node.Run(_node.Ingress, stray.Frame, _node.Peers);
         Assert.Equal(VerdictNode.Redirect, verdict);
-        AssertSame(sent with { Destination = stray.Target }, frame);
+        AssertSame(stray.Frame with { Destination = stray.Target, HopLimit = 63 }, frame);
+        Assert.Equal(VerdictNode.Drop, _node.Run(_node.Ingress, stray.Frame with { HopLimit = 1 }, _node.Peers).Verdict);
 
         (verdict, frame) = _node.Run(_node.Ingress, held, _node.Tap);
         Assert.Equal(VerdictNode.Redirect, verdict);
-        AssertSame(held with { Destination = stray.Target }, frame);
+        AssertSame(held with { Destination = stray.Target, HopLimit = 63 }, frame);
         Assert.Equal(redirected + 2, _node.Count(SteeringCounter.Redirected));
         Assert.Equal(returned + 1, _node.Count(SteeringCounter.Returned));
     }

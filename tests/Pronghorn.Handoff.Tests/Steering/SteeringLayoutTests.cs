@@ -26,6 +26,7 @@ public sealed class SteeringLayoutTests
             ["sizeof(struct handoff_connection)"] = Unsafe.SizeOf<ConnectionKey>(),
             ["sizeof(struct handoff_inbound)"] = Unsafe.SizeOf<InboundEntry>(),
             ["sizeof(struct handoff_outbound)"] = Unsafe.SizeOf<OutboundEntry>(),
+            ["sizeof(struct handoff_seeking)"] = Unsafe.SizeOf<SeekingEntry>(),
             ["HANDOFF_HOLD"] = (long)SteeringMode.Hold,
             ["HANDOFF_REDIRECT"] = (long)SteeringMode.Redirect,
             ["HANDOFF_TOMBSTONE"] = (long)SteeringMode.Tombstone,
@@ -38,6 +39,8 @@ public sealed class SteeringLayoutTests
         Offset<InboundEntry>("handoff_inbound", "target_port", nameof(InboundEntry.TargetPort));
         Offset<InboundEntry>("handoff_inbound", "interface", nameof(InboundEntry.Interface));
         Offset<InboundEntry>("handoff_inbound", "last_seen", nameof(InboundEntry.LastSeen));
+        Offset<SeekingEntry>("handoff_seeking", "drops_until", nameof(SeekingEntry.DropsUntil));
+        Offset<InboundEntry>("handoff_inbound", "via", nameof(InboundEntry.Via));
         Offset<OutboundEntry>("handoff_outbound", "anchor", nameof(OutboundEntry.Anchor));
         Offset<OutboundEntry>("handoff_outbound", "source_port", nameof(OutboundEntry.SourcePort));
         Offset<OutboundEntry>("handoff_outbound", "packets", nameof(OutboundEntry.Packets));

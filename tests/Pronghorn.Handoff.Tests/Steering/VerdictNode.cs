@@ -45,7 +45,7 @@ public sealed class VerdictNode : IDisposable
     private readonly BpfMap _outbound;
     private readonly BpfMap _shared;
     private readonly BpfMap _seeking;
-    private readonly BpfMap _seekSchedule;
+    private SeekingEntry _seekingNow;
     private ushort _port = 1000;
 
     public VerdictNode()
@@ -62,7 +62,6 @@ public sealed class VerdictNode : IDisposable
         _outbound = _opened.GetMap("handoff_outbound");
         _shared = _opened.GetMap("handoff_shared");
         _seeking = _opened.GetMap("handoff_seeking");
-        _seekSchedule = _opened.GetMap("seek_schedule");
         Tables = new SteeringTables(_inbound, _outbound);
         Peers = MakeInterface("peers", 1500);
         Way = MakeInterface("way", 1500);
@@ -116,11 +115,20 @@ public sealed class VerdictNode : IDisposable
     /// <summary>Says which device holds packets; 0: none.</summary>
     public void SetTap(int index) => Assert.Equal(0, _settings.Update(0u, (uint)index));
 
-    /// <summary>Says whether a daemon is there that asks other nodes: for the next hour, or since an hour not any more.</summary>
-    public void SetSeeking(bool isThere) => Assert.Equal(0, _seeking.Update(0u, FromNow(isThere)));
+    /// <summary>Whether a daemon is there that asks other nodes, and is expected: for the next hour, or since an hour not.</summary>
+    public void SetSeeking(bool isThere, bool? isExpected = null)
+    {
+        _seekingNow.AsksUntil = FromNow(isThere);
+        _seekingNow.DropsUntil = FromNow(isExpected ?? isThere);
+        Assert.Equal(0, _seeking.Update(0u, _seekingNow));
+    }
 
     /// <summary>Says whether no more connections can be asked for now: for the next hour, or not at all.</summary>
-    public void SetSeekLimit(bool isReached) => Assert.Equal(0, _seekSchedule.UpdatePerProcessor(0u, FromNow(isReached)));
+    public void SetSeekLimit(bool isReached)
+    {
+        _seekingNow.Next = FromNow(isReached);
+        Assert.Equal(0, _seeking.Update(0u, _seekingNow));
+    }
 
     /// <summary>Says whether other nodes have this one's addresses too.</summary>
     public void SetShared(bool isShared)
@@ -192,7 +200,6 @@ public sealed class VerdictNode : IDisposable
         _counters.Dispose();
         _shared.Dispose();
         _seeking.Dispose();
-        _seekSchedule.Dispose();
         Ingress.Dispose();
         Egress.Dispose();
         _opened.Dispose();
