@@ -28,6 +28,7 @@ public readonly record struct AskedNode(IpAddress Address, IMessageSender Sender
 public sealed class Seeker : IDisposable
 {
     private const int RoundsWithoutOwner = 2;
+    private const int LooksInRound = 5;
 
     private readonly SteeredNode _node;
     private readonly Lifetimes _lifetimes;
@@ -114,12 +115,14 @@ public sealed class Seeker : IDisposable
     private async Task WorkAsync()
     {
         Task waiting = _happened.Reader.WaitToReadAsync(_stopped.Token).AsTask();
+        TimeSpan step = _times.Round / LooksInRound;
+        long lastLook = 0;
         try
         {
             while (true)
             {
                 // With nothing to ask again for it sleeps.
-                await (_searches.Count > 0 ? Task.WhenAny(waiting, Task.Delay(_times.Round, _stopped.Token)) : waiting);
+                await (_searches.Count > 0 ? Task.WhenAny(waiting, Task.Delay(step, _stopped.Token)) : waiting);
                 _stopped.Token.ThrowIfCancellationRequested();
                 bool isSettled = false;
                 while (_happened.Reader.TryRead(out Func<bool>? one))
@@ -127,7 +130,13 @@ public sealed class Seeker : IDisposable
                     isSettled |= one();
                 }
 
-                isSettled |= GoOnSeeking();
+                // Over all searches, of which there may be thousands: not with each answer.
+                if (Environment.TickCount64 - lastLook >= step.TotalMilliseconds)
+                {
+                    isSettled |= GoOnSeeking();
+                    lastLook = Environment.TickCount64;
+                }
+
                 if (isSettled)
                 {
                     // Once for many: each time everything that waits goes round.
