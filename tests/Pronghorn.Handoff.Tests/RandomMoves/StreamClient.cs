@@ -12,7 +12,9 @@ namespace Pronghorn.Handoff.Tests.RandomMoves;
 /// <summary>A client that knows every byte of both streams; it has heard of no node but the one that it connected to.</summary>
 internal static class StreamClient
 {
-    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(45);
+    // A daemon that is killed may leave a connection silent for 30 s. An acknowledgement from before that is an RTT of as much to the
+    // kernel, and its RTO is three times that, when a segment is lost then.
+    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(150);
 
     /// <summary>One connection from its beginning to its end.</summary>
     /// <exception cref="InvalidOperationException">A byte was wrong or missing, or it was reset.</exception>
