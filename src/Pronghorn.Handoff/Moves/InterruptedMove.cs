@@ -23,9 +23,16 @@ public sealed class InterruptedMove(SteeredNode node, Lifetimes? lifetimes, Unse
     /// <returns>None when it has moved, so that the socket has no connection any more; else that it stays, and works.</returns>
     public async Task<Refusal> EndAsync(int fd)
     {
-        if (TcpSocket.GetLocal(fd, out TcpEnd local, out _) < 0 || TcpSocket.GetRemote(fd, out TcpEnd remote) < 0)
+        if (TcpSocket.GetLocal(fd, out TcpEnd local, out _) < 0 || TcpInformation.Query(fd, out TcpInformation information) < 0
+            || information.State == KernelTcpState.Listen)
         {
             return new Refusal(RefusalReason.NotAConnection, "the descriptor is no connection");
+        }
+
+        if (TcpSocket.GetRemote(fd, out TcpEnd remote) < 0)
+        {
+            // The daemon let go of it, and ended before its worker had heard of that; or the peer has reset it. Either way it is not here.
+            return Refusal.None;
         }
 
         if (!Tables.FindGiven(local, remote, out GivenEntry given))

@@ -110,6 +110,19 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
         AssertTalks();
     }
 
+    /// <summary>The daemon ended between letting go of the socket and telling its worker.</summary>
+    [Fact]
+    public async Task Given_AndTheSocketWasLetGoOfAlready_ItHasMoved()
+    {
+        Take();
+        Assert.Equal(0, Tables.Redirect(Local, _remote, _owner, _node.InterfaceIndex, new Stay(1, 1)));
+        Assert.Equal(0, ConnectionCapture.Discard((int)_server.Handle));
+
+        Refusal stays = await EndAsync((int)_server.Handle);
+
+        Assert.True(stays.IsNone, stays.ToString());
+    }
+
     [Theory]
     [InlineData(SteeringMode.Redirect)]
     [InlineData(SteeringMode.Tombstone)]
@@ -140,8 +153,7 @@ public sealed class InterruptedMoveTests : IClassFixture<HandoffWorld>, IDisposa
     public async Task DescriptorIsNoConnection_Refused()
     {
         using FileStream file = File.OpenRead("/dev/null");
-        using var unbound = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        foreach (int fd in (int[])[(int)file.SafeFileHandle.DangerousGetHandle(), (int)unbound.Handle, (int)_listener.Handle, -1])
+        foreach (int fd in (int[])[(int)file.SafeFileHandle.DangerousGetHandle(), (int)_listener.Handle, -1])
         {
             Assert.Equal(RefusalReason.NotAConnection, (await EndAsync(fd)).Reason);
         }
