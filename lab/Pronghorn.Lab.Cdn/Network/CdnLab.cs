@@ -32,6 +32,9 @@ public sealed class CdnLab : IAsyncDisposable
     private const int FirstPort = 8001;
     private const int OriginPort = 8000;
     private const int LdsPort = 1960;
+
+    // Linux's own, whatever the host's is: a namespace has the host's, and what is measured would be that.
+    private const string CongestionControl = "cubic";
     private const string FrontInterface = "front0";
     private const string BackInterface = "lab0";
 
@@ -339,7 +342,7 @@ public sealed class CdnLab : IAsyncDisposable
                     "lab", "cdn", "las", "--node", edge.Name, "--listen", $"{edge.Address}:{PortOf(way)}",
                     "--way", name, "--workers", Text(_options.Workers), "--lds", $"127.0.0.1:{LdsPort}",
                     "--origin", $"http://10.2.0.3:{OriginPort}", "--socket-directory", edge.SocketDirectory,
-                    "--roam", _options.Roam.TotalSeconds.ToString(CultureInfo.InvariantCulture),
+                    "--congestion-control", CongestionControl, "--roam", _options.Roam.TotalSeconds.ToString(CultureInfo.InvariantCulture),
                     .. media,
                 ]);
             }

@@ -49,4 +49,7 @@ public sealed record LasOptions
 
     /// <summary>The handoff daemon's folder of Unix sockets.</summary>
     public string? SocketDirectory { get; init; }
+
+    /// <summary>Congestion control of connections (TCP_CONGESTION of tcp(7)); null: the host's.</summary>
+    public string? CongestionControl { get; init; }
 }

@@ -5,6 +5,7 @@ using System.IO;
 using System.Linq;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Lab.Cdn.Content;
@@ -19,6 +20,8 @@ public sealed class LasServer : IDisposable
 {
     private const int SocketLevel = 1;
     private const int OptionReusePort = 15; // SO_REUSEPORT
+    private const int TcpLevel = 6;
+    private const int OptionCongestion = 13; // TCP_CONGESTION
     private const int Backlog = 1024;
 
     private readonly List<LasWorker> _workers = [];
@@ -85,6 +88,7 @@ public sealed class LasServer : IDisposable
             // A listener for each worker: the kernel spreads connections over them.
             socket.SetRawSocketOption(SocketLevel, OptionReusePort, BitConverter.GetBytes(1));
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            SetCongestionControl(socket, options.CongestionControl);
             socket.Bind(new IPEndPoint(address, options.Listen.Port));
             socket.Listen(Backlog);
             socket.Blocking = false;
@@ -94,6 +98,24 @@ public sealed class LasServer : IDisposable
         {
             socket.Dispose();
             throw new IOException($"the server cannot listen at {options.Listen}: {failure.Message}", failure);
+        }
+    }
+
+    /// <summary>What is accepted has its listener's.</summary>
+    private static void SetCongestionControl(Socket socket, string? name)
+    {
+        if (name is null)
+        {
+            return;
+        }
+
+        try
+        {
+            socket.SetRawSocketOption(TcpLevel, OptionCongestion, Encoding.ASCII.GetBytes(name));
+        }
+        catch (SocketException failure)
+        {
+            throw new IOException($"the congestion control \"{name}\" is not to be had here: {failure.Message}", failure);
         }
     }
 }

@@ -82,7 +82,7 @@ internal sealed class LasWorker : IDisposable
     /// <exception cref="UpstreamException">The LDS does not answer.</exception>
     internal ValueTask<TcpEnd?> FindNextAsync() => FindAsync(static (lds, node) => lds.FindAfterAsync(node), Options.Node);
 
-    private async ValueTask<TcpEnd?> FindAsync(Func<LdsClient, string, Task<PopNode>> question, string name)
+    private async ValueTask<TcpEnd?> FindAsync(Func<LdsClient, string, ValueTask<PopNode>> question, string name)
     {
         if (_lds is null)
         {

@@ -12,14 +12,18 @@ using Pronghorn.Wire;
 namespace Pronghorn.Lab.Cdn.Servers;
 
 /// <summary>
-/// A worker's connection to the LDS: any number of questions at once, answered in their order. It connects again by itself.
+/// A worker's connection to the LDS: any number of questions at once, answered in their order. It connects again by itself, and keeps
+/// answers until the LDS says that others have come, or is gone.
 /// </summary>
 internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
 {
     // It answers out of memory: one that needs longer has stopped, and the request is better refused than kept.
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(2);
 
-    private readonly Queue<TaskCompletionSource<PopNode>> _asked = new();
+    private const int MostKept = 1 << 16;
+
+    private readonly Queue<(string Question, TaskCompletionSource<PopNode> Answer)> _asked = new();
+    private readonly Dictionary<string, PopNode> _kept = [];
     private readonly byte[] _buffer = new byte[16 * 1024];
     private Task<LoopDescriptor>? _connecting;
 
@@ -33,13 +37,16 @@ internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
 
     /// <summary>The node that has a content.</summary>
     /// <exception cref="IOException">The LDS does not answer.</exception>
-    internal Task<PopNode> FindAsync(string name) => AskAsync(name);
+    internal ValueTask<PopNode> FindAsync(string name) => AskAsync(name);
 
     /// <summary>The node after another in pop_struct.conf.</summary>
     /// <exception cref="IOException">The LDS does not answer.</exception>
-    internal Task<PopNode> FindAfterAsync(string node) => AskAsync(LdsServer.AfterWord + node);
+    internal ValueTask<PopNode> FindAfterAsync(string node) => AskAsync(LdsServer.AfterWord + node);
 
-    private async Task<PopNode> AskAsync(string question)
+    private ValueTask<PopNode> AskAsync(string question) =>
+        _kept.TryGetValue(question, out PopNode? node) ? new ValueTask<PopNode>(node) : new ValueTask<PopNode>(AskServerAsync(question));
+
+    private async Task<PopNode> AskServerAsync(string question)
     {
         Task<LoopDescriptor>? connecting = null;
         try
@@ -64,7 +71,7 @@ internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
     {
         LoopDescriptor connection = await ConnectedAsync();
         var answered = new TaskCompletionSource<PopNode>();
-        _asked.Enqueue(answered);
+        _asked.Enqueue((question, answered));
         await connection.SendAsync(Encoding.ASCII.GetBytes(question + "\n"));
         return await answered.Task;
     }
@@ -87,6 +94,7 @@ internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
     {
         LoopDescriptor made = await LoopDescriptor.ConnectAsync(loop, end);
         _ = ReadAsync(made);
+        await made.SendAsync(Encoding.ASCII.GetBytes(LdsServer.FollowWord + "\n"));
         return made;
     }
 
@@ -102,7 +110,7 @@ internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
                 int start = 0;
                 for (int at; (at = _buffer.AsSpan(start, filled - start).IndexOf((byte)'\n')) >= 0; start += at + 1)
                 {
-                    _asked.Dequeue().TrySetResult(ReadNode(Encoding.ASCII.GetString(_buffer, start, at)));
+                    Take(Encoding.ASCII.GetString(_buffer, start, at));
                 }
 
                 _buffer.AsSpan(start, filled - start).CopyTo(_buffer);
@@ -115,11 +123,31 @@ internal sealed class LdsClient(EventLoop loop, TcpEnd end) : IDisposable
         }
 
         _connecting = null;
+        _kept.Clear();
         connection.Dispose();
-        while (_asked.TryDequeue(out TaskCompletionSource<PopNode>? asked))
+        while (_asked.TryDequeue(out (string Question, TaskCompletionSource<PopNode> Answer) asked))
         {
-            asked.TrySetException(new IOException($"the LDS at {end}: {problem}"));
+            asked.Answer.TrySetException(new IOException($"the LDS at {end}: {problem}"));
         }
+    }
+
+    private void Take(string line)
+    {
+        if (line == LdsServer.ChangedWord)
+        {
+            _kept.Clear();
+            return;
+        }
+
+        PopNode node = ReadNode(line);
+        (string question, TaskCompletionSource<PopNode> answer) = _asked.Dequeue();
+        if (_kept.Count >= MostKept)
+        {
+            _kept.Clear();
+        }
+
+        _kept[question] = node;
+        answer.TrySetResult(node);
     }
 
     private static PopNode ReadNode(string line) => line.Split(' ') is [string name, string address, string port]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.IO;
 using System.IO.Pipelines;
@@ -17,12 +18,19 @@ namespace Pronghorn.Lab.Cdn.Servers;
 /// <summary>
 /// The local dispatch server: says which node has a content. Over TCP, a line with the content's name is answered by a line with the
 /// node's name, address and port (0: the asker's own); a line of "after" and a node's name, by the node after that one. It follows
-/// pop_struct.conf; a file that is wrong changes nothing and is told.
+/// pop_struct.conf; a file that is wrong changes nothing and is told. Who sends the line "follow changes" gets the line "changed" whenever
+/// answers may be others than before, and may keep them until then.
 /// </summary>
 public sealed class LdsServer : IDisposable
 {
     /// <summary>What a question for the node after another begins with. A content's name has no blank.</summary>
     internal const string AfterWord = "after ";
+
+    /// <summary>Asks to be told of changes; has no answer of its own.</summary>
+    internal const string FollowWord = "follow changes";
+
+    /// <summary>What those who follow are told. No node's line is a single word.</summary>
+    internal const string ChangedWord = "changed";
 
     // Bytes: names are of paths, which are no longer.
     private const int LongestName = 8192;
@@ -32,6 +40,7 @@ public sealed class LdsServer : IDisposable
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly DirectoryWatch _watch;
     private readonly Thread _watching;
+    private readonly ConcurrentDictionary<Asker, bool> _followers = new();
     private volatile HashRing _ring;
     private volatile bool _isStopped;
 
@@ -111,20 +120,46 @@ public sealed class LdsServer : IDisposable
 
     private async Task AnswerAsync(Socket client, CancellationToken cancellation)
     {
+        using var asker = new Asker(new NetworkStream(client, ownsSocket: true));
         try
         {
-            await using var stream = new NetworkStream(client, ownsSocket: true);
-            var reader = PipeReader.Create(stream);
-            while (await ReadLineAsync(reader, cancellation).ConfigureAwait(false) is { } name)
+            var reader = PipeReader.Create(asker.Stream);
+            while (await ReadLineAsync(reader, cancellation).ConfigureAwait(false) is { } question)
             {
-                HashRing ring = _ring;
-                bool asksForNext = name.StartsWith(AfterWord, StringComparison.Ordinal);
-                PopNode node = asksForNext ? ring.After(name[AfterWord.Length..]) : ring.Find(name);
-                byte[] answer = Encoding.ASCII.GetBytes(FormattableString.Invariant($"{node.Name} {node.End.Address} {node.End.Port}\n"));
-                await stream.WriteAsync(answer, cancellation).ConfigureAwait(false);
+                if (question == FollowWord)
+                {
+                    _followers[asker] = true;
+                    continue;
+                }
+
+                await asker.SayAsync(() => Answer(question), cancellation).ConfigureAwait(false);
             }
         }
         catch (Exception failure) when (failure is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The asker has gone.
+        }
+        finally
+        {
+            _followers.TryRemove(asker, out _);
+        }
+    }
+
+    private string Answer(string question)
+    {
+        HashRing ring = _ring;
+        bool asksForNext = question.StartsWith(AfterWord, StringComparison.Ordinal);
+        PopNode node = asksForNext ? ring.After(question[AfterWord.Length..]) : ring.Find(question);
+        return FormattableString.Invariant($"{node.Name} {node.End.Address} {node.End.Port}");
+    }
+
+    private static async Task TellAsync(Asker follower)
+    {
+        try
+        {
+            await follower.SayAsync(static () => ChangedWord, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is IOException or ObjectDisposedException)
         {
             // The asker has gone.
         }
@@ -180,11 +215,46 @@ public sealed class LdsServer : IDisposable
         {
             var read = PopStructure.Read(_path);
             _ring = new HashRing(read);
+            foreach (Asker follower in _followers.Keys)
+            {
+                _ = TellAsync(follower);
+            }
+
             _say(FormattableString.Invariant($"{_path}: {read.Nodes.Count} nodes"));
         }
         catch (PopStructureException mistake)
         {
             _say($"{mistake.Message}; the nodes stay as they were");
+        }
+    }
+
+    /// <summary>
+    /// Who asks. What it is told comes one after another, and is found out only when it is its turn: an answer of before a change is never
+    /// behind the word that tells of it.
+    /// </summary>
+    private sealed class Asker(NetworkStream stream) : IDisposable
+    {
+        private readonly SemaphoreSlim _turn = new(1);
+
+        internal NetworkStream Stream => stream;
+
+        public void Dispose()
+        {
+            stream.Dispose();
+            _turn.Dispose();
+        }
+
+        internal async Task SayAsync(Func<string> line, CancellationToken cancellation)
+        {
+            await _turn.WaitAsync(cancellation).ConfigureAwait(false);
+            try
+            {
+                await stream.WriteAsync(Encoding.ASCII.GetBytes(line() + "\n"), cancellation).ConfigureAwait(false);
+            }
+            finally
+            {
+                _turn.Release();
+            }
         }
     }
 }

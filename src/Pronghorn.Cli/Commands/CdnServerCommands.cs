@@ -40,9 +40,13 @@ internal static class CdnServerCommands
         Option<string?> media = MediaOption();
         Option<double> roam = RoamOption();
         Option<string?> sockets = new("--socket-directory") { Description = "Unix sockets of the handoff daemon." };
+        Option<string?> congestionControl = new("--congestion-control")
+        {
+            Description = "Of connections, as in net.ipv4.tcp_available_congestion_control; without, the host's.",
+        };
         Command command = new("las", "A server of content: files and streams over HTTP.")
         {
-            node, listen, way, workers, lds, origin, media, roam, sockets,
+            node, listen, way, workers, lds, origin, media, roam, sockets, congestionControl,
         };
         command.SetAction(result => Serve(new LasOptions
         {
@@ -55,6 +59,7 @@ internal static class CdnServerCommands
             Media = result.GetValue(media),
             Roam = TimeSpan.FromSeconds(result.GetValue(roam)),
             SocketDirectory = result.GetValue(sockets),
+            CongestionControl = result.GetValue(congestionControl),
         }));
         return command;
     }

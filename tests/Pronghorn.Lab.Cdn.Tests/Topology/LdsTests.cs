@@ -68,6 +68,33 @@ public sealed class LdsTests : IDisposable
     }
 
     [Fact]
+    public async Task WhoFollows_IsToldOfAChange_BeforeTheFirstAnswerThatIsAnother()
+    {
+        File.WriteAllText(FilePath, "node = a 10.0.0.1\n");
+        using var server = new LdsServer(FilePath, new IPEndPoint(IPAddress.Loopback, 0), _said.Add);
+        using var stopped = new CancellationTokenSource();
+        Task running = server.RunAsync(stopped.Token);
+        using Socket follower = Connect(server.End);
+        using var reader = new StreamReader(new NetworkStream(follower));
+        follower.Send("follow changes\nx\n"u8);
+        Assert.Equal("a 10.0.0.1 0", await reader.ReadLineAsync().WaitAsync(s_patience));
+
+        Replace("node = b 10.0.0.2\n");
+        Assert.Equal("changed", await reader.ReadLineAsync().WaitAsync(s_patience));
+        follower.Send("x\n"u8);
+        Assert.Equal("b 10.0.0.2 0", await reader.ReadLineAsync().WaitAsync(s_patience));
+
+        // Of one that is wrong nobody is told: the answers are the same.
+        _ = Said();
+        Replace("node = c\n");
+        Assert.Contains("stay as they were", Said(), StringComparison.Ordinal);
+        follower.Send("x\n"u8);
+        Assert.Equal("b 10.0.0.2 0", await reader.ReadLineAsync().WaitAsync(s_patience));
+        await stopped.CancelAsync();
+        await running.WaitAsync(s_patience);
+    }
+
+    [Fact]
     public void FirstFile_MustBeRight() => Assert.Throws<PopStructureException>(
         () => new LdsServer(FilePath, new IPEndPoint(IPAddress.Loopback, 0), _said.Add));
 
