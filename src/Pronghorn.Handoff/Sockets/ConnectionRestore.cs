@@ -192,6 +192,7 @@ public static class ConnectionRestore
             return Refusal.FromKernel("setting sequence numbers", result);
         }
 
+        SocketOptions.RestoreBeforeConnect(fd, image.Options, prepared.Options);
         if ((result = Connect(fd, image)) < 0)
         {
             return Refusal.FromKernel($"connecting {local} to {image.Remote}", result);

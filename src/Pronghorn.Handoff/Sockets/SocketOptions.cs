@@ -37,7 +37,7 @@ public static class SocketOptions
         new(13, "TCP_LINGER2", TcpRepair.Level, 8),
         new(14, "TCP_USER_TIMEOUT", TcpRepair.Level, 18),
         new(15, "TCP_NOTSENT_LOWAT", TcpRepair.Level, 25),
-        new(16, "TCP_CONGESTION", TcpRepair.Level, 13),
+        new(CongestionControl, "TCP_CONGESTION", TcpRepair.Level, CongestionControlName),
         new(17, "IP_TOS", IpLevel, 1),
         new(18, "IP_TTL", IpLevel, 2),
         new(19, "IPV6_TCLASS", Ipv6Level, 67),
@@ -56,6 +56,8 @@ public static class SocketOptions
     private const byte SendBuffer = 21;
     private const byte ReceiveBuffer = 22;
     private const byte BufferLock = 23;
+    private const byte CongestionControl = 16;
+    private const int CongestionControlName = 13;
     private const byte ReuseAddress = 26;
     private const int ReuseAddressName = 2;
     private const int NotSentLimit = 25;
@@ -119,6 +121,22 @@ public static class SocketOptions
             if (option.Id == Ipv6Only)
             {
                 _ = Libc.SetSocketOption(fd, Ipv6Level, Ipv6OnlyName, option.Value.Span);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Sets the congestion control, which begins when the socket is connected. One that was there before it may leave something behind:
+    /// after BBR a socket is paced for ever, by a timer for every few segments (sk_pacing_status in bbr_init of net/ipv4/tcp_bbr.c).
+    /// </summary>
+    internal static void RestoreBeforeConnect(int fd, ImmutableArray<SavedOption> saved, ImmutableArray<SavedOption> have)
+    {
+        foreach (SavedOption option in saved)
+        {
+            if (option.Id == CongestionControl && !Has(have, option))
+            {
+                // One that this kernel lacks is left out, as the others are.
+                _ = Libc.SetSocketOption(fd, TcpRepair.Level, CongestionControlName, option.Value.Span);
             }
         }
     }
