@@ -62,7 +62,8 @@ internal static class BenchMovesCommand
         {
             Terminal.Result(ToTable(rows));
             Terminal.Result("Idle connections, all from one edge to the other and back; the daemons and what they receive have one CPU. "
-                + "CPU: both daemons, one as the origin and one as the target.");
+                + "CPU: both daemons, one as the origin and one as the target. Kernel: one connection on one node, without daemons: "
+                + "the system calls between holding packets and sending them on, which save and restore it.");
         }
 
         return ExitStatus.Done;

@@ -97,7 +97,8 @@ public static class SocketOptions
         ImmutableArray<string>.Builder missed = ImmutableArray.CreateBuilder<string>();
         foreach (SavedOption item in saved)
         {
-            if (Has(have, item))
+            // Making room for queues has locked the buffers, whatever they were: the kernel would not let them grow any more.
+            if (item.Id != BufferLock && Has(have, item))
             {
                 continue;
             }

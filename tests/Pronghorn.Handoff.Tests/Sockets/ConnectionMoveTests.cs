@@ -17,6 +17,9 @@ namespace Pronghorn.Handoff.Tests.Sockets;
 public sealed class ConnectionMoveTests : IDisposable
 {
     private const int SocketLevel = 1;
+    private const int BufferLock = 72; // SO_BUF_LOCK
+    private const int TcpLevel = 6;
+    private const int CongestionControl = 13; // TCP_CONGESTION
     private const int AddressReuse = 2; // SO_REUSEADDR; .NET's option of that name is SO_REUSEPORT too
 
     private readonly NetworkNamespace _host = NetworkNamespace.Create(LabCleanup.CreatePrefix() + "-move");
@@ -69,6 +72,46 @@ public sealed class ConnectionMoveTests : IDisposable
         AssertTalks(pair.Client, moved);
         Assert.Equal(0, TcpInformation.Query((int)moved.Handle, out after));
         Assert.Equal(before.SendMaximumSegment, after.SendMaximumSegment);
+    });
+
+    [Theory]
+    [InlineData("reno")]
+    [InlineData(null)]
+    public void CongestionControl_Moved_IsTheSame(string? name)
+    {
+        string hosts = _host.Run("cat", "/proc/sys/net/ipv4/tcp_congestion_control").Trim();
+        _host.Run("sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno");
+        NamespaceThread.Run(_host, () =>
+        {
+            using var pair = new Pair("127.0.0.1");
+            byte[] value = new byte[16];
+            string wanted = name ?? hosts;
+            Assert.Equal(0, Libc.SetSocketOption(pair.ServerDescriptor, TcpLevel, CongestionControl, Encoding.ASCII.GetBytes(wanted)));
+            using Socket moved = pair.Move(pair.Take());
+            int length = Libc.GetSocketOption((int)moved.Handle, TcpLevel, CongestionControl, value.AsSpan());
+            Assert.Equal(wanted, Encoding.ASCII.GetString(value, 0, length).TrimEnd('\0'));
+            AssertTalks(pair.Client, moved);
+        });
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void BuffersThatGrow_GrowOnWhereTheyHaveMoved_AndThoseThatAreSetStay(int locked) => NamespaceThread.Run(_host, () =>
+    {
+        using var pair = new Pair("127.0.0.1");
+        pair.Server.Blocking = false;
+        byte[] part = new byte[100_000];
+        while (pair.Server.Poll(0, SelectMode.SelectWrite))
+        {
+            pair.Server.Send(part, SocketFlags.None, out _);
+        }
+
+        Assert.Equal(0, Libc.SetSocketOption(pair.ServerDescriptor, SocketLevel, BufferLock, locked));
+        using Socket moved = pair.Move(pair.Take());
+
+        Assert.Equal(0, Libc.GetSocketOption((int)moved.Handle, SocketLevel, BufferLock, out int now, out _));
+        Assert.Equal(locked, now);
     });
 
     [Fact]

@@ -3,6 +3,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
+using System.Net;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Cli.Commands;
@@ -33,6 +34,8 @@ internal static class MovesBenchmark
 
         for (int round = 1; round <= options.Rounds; round++)
         {
+            rows.Add(MovesOfTheKernel.Measure(lab.Edges[0].Place, IPAddress.Parse(lab.Edges[0].Address)));
+            Terminal.Note(FormattableString.Invariant($"round {round}, Kernel: {rows[^1].FreezeP50Microseconds:0.0} us"));
             foreach (MovesWay way in (MovesWay[])[MovesWay.One, MovesWay.Batch])
             {
                 rows.Add(await MeasureAsync(lab, fleet, way, options.Seconds, cancellation));

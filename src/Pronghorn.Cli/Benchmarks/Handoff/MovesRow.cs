@@ -11,6 +11,9 @@ internal enum MovesWay
 
     /// <summary>All that it has in a batch.</summary>
     Batch,
+
+    /// <summary>No worker asks, and no daemon moves: the system calls alone.</summary>
+    Kernel,
 }
 
 /// <summary>What <c>bench moves</c> measures.</summary>
@@ -33,7 +36,7 @@ internal sealed record MovesRow
     [JsonPropertyName("connections")]
     public required int Connections { get; init; }
 
-    /// <summary>one or batch.</summary>
+    /// <summary>one, batch or kernel.</summary>
     [JsonPropertyName("way")]
     public required string Way { get; init; }
 
