@@ -20,6 +20,7 @@ public sealed class ConnectionMoveTests : IDisposable
     private const int BufferLock = 72; // SO_BUF_LOCK
     private const int TcpLevel = 6;
     private const int CongestionControl = 13; // TCP_CONGESTION
+    private const int ProtocolMultipath = 262; // IPPROTO_MPTCP
     private const int AddressReuse = 2; // SO_REUSEADDR; .NET's option of that name is SO_REUSEPORT too
 
     private readonly NetworkNamespace _host = NetworkNamespace.Create(LabCleanup.CreatePrefix() + "-move");
@@ -271,6 +272,42 @@ public sealed class ConnectionMoveTests : IDisposable
         Assert.Equal(RefusalReason.NotAConnection, ConnectionCapture.TryTake(-1, out _).Reason);
     });
 
+    /// <summary>
+    /// What lies over TCP in the kernel has a state of its own that no image has. Of a listener for MPTCP, as servers in Go have by default,
+    /// those connections move whose clients have plain TCP.
+    /// </summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void ListenerForMultipath_ConnectionsOfMultipathStay_AndOthersMove(bool isMultipath) => NamespaceThread.Run(_host, () =>
+    {
+        using Socket listener = OpenMultipath();
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var pair = new Pair(
+            listener, isMultipath ? OpenMultipath() : new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+        AssertTalks(pair.Client, pair.Server);
+
+        if (isMultipath)
+        {
+            Refusal refusal = ConnectionCapture.TryTake(pair.ServerDescriptor, out _);
+            Assert.Equal(RefusalReason.State, refusal.Reason);
+            Assert.Contains("\"mptcp\"", refusal.ToString(), StringComparison.Ordinal);
+            AssertTalks(pair.Client, pair.Server);
+            return;
+        }
+
+        using Socket moved = pair.Move(pair.Take());
+        AssertTalks(pair.Client, moved);
+    });
+
+    private static Socket OpenMultipath()
+    {
+        int fd = Libc.Socket((int)AddressFamily.InterNetwork, 1, ProtocolMultipath);
+        Assert.True(fd >= 0, $"no socket of MPTCP (CONFIG_MPTCP, net.mptcp.enabled): error {-fd}");
+        return new Socket(new SafeSocketHandle(fd, ownsHandle: true));
+    }
+
     private static void AssertTalks(Socket client, Socket server)
     {
         byte[] buffer = new byte[100];
@@ -298,6 +335,13 @@ public sealed class ConnectionMoveTests : IDisposable
             listener.Listen();
             Client = new Socket(IPAddress.Parse(address).AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             Client.Connect(IPAddress.Parse(address), ((IPEndPoint)listener.LocalEndPoint!).Port);
+            Server = listener.Accept();
+        }
+
+        public Pair(Socket listener, Socket client)
+        {
+            Client = client;
+            Client.Connect(listener.LocalEndPoint!);
             Server = listener.Accept();
         }
 
