@@ -22,6 +22,7 @@ public sealed class LasServer : IDisposable
     private const int OptionReusePort = 15; // SO_REUSEPORT
     private const int TcpLevel = 6;
     private const int OptionCongestion = 13; // TCP_CONGESTION
+    private const string AvailableFile = "/proc/sys/net/ipv4/tcp_available_congestion_control";
     private const int Backlog = 1024;
 
     private readonly List<LasWorker> _workers = [];
@@ -115,7 +116,10 @@ public sealed class LasServer : IDisposable
         }
         catch (SocketException failure)
         {
-            throw new IOException($"the congestion control \"{name}\" is not to be had here: {failure.Message}", failure);
+            // What .NET says of ENOENT is about addresses.
+            throw new IOException(
+                $"there is no congestion control \"{name}\" here, but {File.ReadAllText(AvailableFile).TrimEnd().Replace(" ", ", ", StringComparison.Ordinal)}",
+                failure);
         }
     }
 }

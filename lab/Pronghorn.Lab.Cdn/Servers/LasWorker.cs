@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.IO;
 using System.Net.Sockets;
 using System.Threading;
@@ -21,11 +22,16 @@ internal sealed class LasWorker : IDisposable
 {
     private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(200);
 
+    // A daemon waits 2 s for another one.
+    private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(3);
+
     private readonly EventLoop _loop = new();
     private readonly Socket _listener;
     private readonly LdsClient? _lds;
     private readonly HashSet<LasSession> _sessions = [];
     private HandoffClient? _handoff;
+    private int _underWay;
+    private long _heard;
     private uint _nextWorker;
 
     internal LasWorker(LasOptions options, int index, Socket listener, ContentCache cache, LasCounts counts)
@@ -130,6 +136,13 @@ internal sealed class LasWorker : IDisposable
             return "too much was read that is not answered";
         }
 
+        // What a daemon that hangs was given cannot be taken back, it may be moving it; no more is given to it.
+        if (_underWay > 0 && Stopwatch.GetElapsedTime(_heard) > s_silence)
+        {
+            return "the handoff daemon does not answer";
+        }
+
+        _heard = _underWay++ == 0 ? Stopwatch.GetTimestamp() : _heard;
         try
         {
             uint worker = _nextWorker++ % (uint)Options.Workers;
@@ -139,6 +152,11 @@ internal sealed class LasWorker : IDisposable
         catch (Exception failure) when (failure is IOException or ObjectDisposedException)
         {
             return failure.Message;
+        }
+        finally
+        {
+            _underWay--;
+            _heard = Stopwatch.GetTimestamp();
         }
     }
 

@@ -145,17 +145,31 @@ internal static class CdnCommand
             throw new CommandException("lab cdn is not up; pronghorn lab cdn up makes it");
         }
 
-        using var limit = new CancellationTokenSource(s_patience);
-        foreach (string edge in Directory.GetDirectories(folder, "edge-*").Order())
+        string[] edges = [.. Directory.GetDirectories(folder, "edge-*").Order()];
+        if (edges.Length == 0)
         {
-            HandoffStatus status = await HandoffStatus.AskAsync(Path.Combine(edge, "tcpm"), limit.Token);
-            Terminal.Result(
-                $"{Path.GetFileName(edge)}: given away {status.Given}, taken and open {status.TakenNow}, "
-                + $"refused {status.Refused.Values.Sum()}, "
-                + $"peers {status.Peers.Count(static peer => peer.IsConnected)} of {status.Peers.Count}");
+            throw new CommandException("lab cdn was not made to its end; pronghorn lab cdn down removes it");
         }
 
-        return ExitStatus.Done;
+        bool isWhole = true;
+        foreach (string edge in edges)
+        {
+            try
+            {
+                HandoffStatus status = await HandoffStatus.AskAsync(Path.Combine(edge, "tcpm"), s_patience, CancellationToken.None);
+                Terminal.Result(
+                    $"{Path.GetFileName(edge)}: given away {status.Given}, taken and open {status.TakenNow}, "
+                    + $"refused {status.Refused.Values.Sum()}, "
+                    + $"peers {status.Peers.Count(static peer => peer.IsConnected)} of {status.Peers.Count}");
+            }
+            catch (IOException failure)
+            {
+                isWhole = false;
+                Terminal.Result($"{Path.GetFileName(edge)}: {failure.Message}");
+            }
+        }
+
+        return isWhole ? ExitStatus.Done : ExitStatus.Failed;
     }
 
     private static void RequireRoot()

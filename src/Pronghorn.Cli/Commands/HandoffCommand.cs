@@ -79,9 +79,8 @@ internal static class HandoffCommand
         Command command = new("status", "What this node's daemon has moved, and how it is.") { configuration, json };
         command.SetAction(result => Guard(async () =>
         {
-            using var limit = new CancellationTokenSource(s_patience);
             var read = HandoffConfiguration.Read(result.GetValue(configuration)!);
-            HandoffStatus status = await HandoffStatus.AskAsync(read.SocketDirectory, limit.Token);
+            HandoffStatus status = await HandoffStatus.AskAsync(read.SocketDirectory, s_patience, CancellationToken.None);
             if (result.GetValue(json))
             {
                 Terminal.Result(status.ToJson());

@@ -92,6 +92,10 @@ public sealed record HandoffConfiguration
             throw new HandoffConfigurationException(
                 $"{path}: there is no such file; write one, see tcpm.conf(5), or name another (--config)", failure);
         }
+        catch (UnauthorizedAccessException failure) when (Directory.Exists(path))
+        {
+            throw new HandoffConfigurationException($"{path}: this is a folder; name the file in it (--config)", failure);
+        }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             throw new HandoffConfigurationException($"{path}: {failure.Message}", failure);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.IO;
@@ -114,11 +115,36 @@ public sealed record HandoffStatus
         }
         catch (SocketException failure)
         {
-            throw new IOException($"{path}: no daemon answers ({failure.Message}); start one with: pronghorn handoff serve", failure);
+            string reason = failure.SocketErrorCode switch
+            {
+                // .NET's name of ENOENT.
+                SocketError.AddressNotAvailable => "there is no such socket",
+                SocketError.ConnectionRefused => "the one that made it has ended",
+                _ => failure.Message,
+            };
+            throw new IOException($"{path}: no daemon answers ({reason}); start one with: pronghorn handoff serve", failure);
         }
         catch (JsonException failure)
         {
             throw new IOException($"{path}: what answers is another version: {failure.Message}", failure);
+        }
+    }
+
+    /// <summary>As the other, for no longer than a time.</summary>
+    /// <exception cref="IOException">No daemon answers, or none has within that time.</exception>
+    public static async Task<HandoffStatus> AskAsync(string folder, TimeSpan patience, CancellationToken cancellation)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(patience);
+        try
+        {
+            return await AskAsync(folder, limit.Token);
+        }
+        catch (OperationCanceledException failure) when (!cancellation.IsCancellationRequested)
+        {
+            throw new IOException(
+                FormattableString.Invariant(
+                    $"{StatusServer.PathOf(folder)}: the daemon is there and has not answered for {patience.TotalSeconds:0.#} s"), failure);
         }
     }
 }

@@ -156,19 +156,24 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         Assert.Equal(0, TcpSocket.GetRemote((int)scene.Server.Handle, out TcpEnd remote));
         Assert.Equal(0, node.Layer.Tables.Hold(local, remote, new Stay(1, 1)));
         Assert.True(ConnectionCapture.TryTake((int)scene.Server.Handle, out _).IsNone);
-        long heard = CountSegments();
         ulong stopped = node.Layer.Read(SteeringCounter.DropOwn);
 
-        // The timer's own time; then there is nothing that would have come.
-        for (long end = Environment.TickCount64 + 30_000; node.Layer.Read(SteeringCounter.DropOwn) < stopped + 2; await Task.Delay(5))
-        {
-            Assert.True(Environment.TickCount64 < end, "its timers do not run");
-        }
-
+        // What had left before packets were held has arrived when its timers have run, a retransmission timeout later.
+        await TimersHaveRunAsync(node, stopped + 2);
+        long heard = CountSegments();
+        await TimersHaveRunAsync(node, stopped + 4);
         Assert.Equal(heard, CountSegments());
         ConnectionCapture.GiveBack((int)scene.Server.Handle);
         Assert.Equal(0, node.Layer.Tables.Forget(local, remote));
         node.Hold.Replay();
+    }
+
+    private static async Task TimersHaveRunAsync(HandoffWorld.Node node, ulong stopped)
+    {
+        for (long end = Environment.TickCount64 + 30_000; node.Layer.Read(SteeringCounter.DropOwn) < stopped; await Task.Delay(5))
+        {
+            Assert.True(Environment.TickCount64 < end, "its timers do not run");
+        }
     }
 
     private static async Task<(Socket Moved, ConnectionImage Image)> MoveAsync(MoveScene scene)
