@@ -59,7 +59,7 @@ public sealed class CdnFailureTests
 
     /// <summary>A server that waits for it would keep its clients without a word.</summary>
     [Fact]
-    public async Task LdsStops_RequestsAreRefused_AndServedWhenItGoesOn()
+    public async Task LdsStops_WhatItHasSaidIsServed_OtherRequestsAreRefused_AndServedWhenItGoesOn()
     {
         await using CdnLab lab = await CdnLab.CreateAsync(
             new CdnLabOptions { Program = [CdnLabTests.World.ProgramPath()], Edges = 1, Ways = [LasWay.Handoff] });
@@ -69,9 +69,11 @@ public sealed class CdnFailureTests
         LabCommand.Run("kill", "-STOP", lds);
         try
         {
-            string url = FormattableString.Invariant($"http://{CdnLab.ServiceAddress}:{CdnLab.PortOf(LasWay.Handoff)}/file/a/100");
+            await GetAllAsync(lab);
             for (int i = 0; i < 2; i++)
             {
+                string url = FormattableString.Invariant(
+                    $"http://{CdnLab.ServiceAddress}:{CdnLab.PortOf(LasWay.Handoff)}/file/unknown-{i}/100");
                 string code = lab.Client.Run("curl", "-sS", "--max-time", "30", "-o", "/dev/null", "-w", "%{http_code}", url);
                 Assert.StartsWith("5", code, StringComparison.Ordinal);
             }
