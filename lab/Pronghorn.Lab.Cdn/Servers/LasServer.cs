@@ -117,9 +117,8 @@ public sealed class LasServer : IDisposable
         catch (SocketException failure)
         {
             // What .NET says of ENOENT is about addresses.
-            throw new IOException(
-                $"there is no congestion control \"{name}\" here, but {File.ReadAllText(AvailableFile).TrimEnd().Replace(" ", ", ", StringComparison.Ordinal)}",
-                failure);
+            string available = File.ReadAllText(AvailableFile).TrimEnd().Replace(" ", ", ", StringComparison.Ordinal);
+            throw new IOException($"there is no congestion control \"{name}\" here, but {available}", failure);
         }
     }
 }

@@ -273,8 +273,8 @@ public sealed class ConnectionMoveTests : IDisposable
     });
 
     /// <summary>
-    /// What lies over TCP in the kernel has a state of its own that no image has. Of a listener for MPTCP, as servers in Go have by default,
-    /// those connections move whose clients have plain TCP.
+    /// What lies over TCP in the kernel has a state of its own that no image has. Of a listener for MPTCP, as servers in Go have by
+    /// default, those connections move whose clients have plain TCP.
     /// </summary>
     [Theory]
     [InlineData(true)]
