@@ -114,9 +114,9 @@ public sealed class LasServer : IDisposable
         {
             socket.SetRawSocketOption(TcpLevel, OptionCongestion, Encoding.ASCII.GetBytes(name));
         }
-        catch (SocketException failure)
+        catch (SocketException failure) when (failure.SocketErrorCode == SocketError.AddressNotAvailable)
         {
-            // What .NET says of ENOENT is about addresses.
+            // .NET's name of ENOENT. Others, as of one that only root may choose, say what they are where this is called.
             string available = File.ReadAllText(AvailableFile).TrimEnd().Replace(" ", ", ", StringComparison.Ordinal);
             throw new IOException($"there is no congestion control \"{name}\" here, but {available}", failure);
         }
