@@ -33,7 +33,7 @@ static char **peer;
 static void add_client(int fd, const void *read_already, size_t length)
 {
     for (int i = 0; i < CLIENTS; i++) {
-        if (clients[i].fd < 0 && length < LINE) {
+        if (clients[i].fd < 0 && length <= LINE) {
             clients[i].fd = fd;
             clients[i].length = length;
             memcpy(clients[i].line, read_already, length);

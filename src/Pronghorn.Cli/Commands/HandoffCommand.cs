@@ -56,7 +56,7 @@ internal static class HandoffCommand
         {
             using var interruption = new Interruption();
             var read = HandoffConfiguration.Read(result.GetValue(configuration)!);
-            using HandoffDaemon daemon = UnprivilegedStart.Create(read, result.GetValue(instance)!);
+            using HandoffDaemon daemon = UnprivilegedStart.Create(read, result.GetValue(instance)!, Terminal.Note);
             HandoffStatus status = daemon.GetStatus();
             Terminal.Note($"connections move over {status.Interface}; workers' sockets are in {read.SocketDirectory}");
             if (status.InboundLimit != read.MaximumConnections || status.OutboundLimit != read.MaximumConnections)
@@ -142,9 +142,12 @@ internal static class HandoffCommand
             + $"not answered {status.SoughtUnanswered}");
         foreach (PeerStatus peer in status.Peers)
         {
-            Terminal.Result($"peer {peer.Name}, {peer.Address}: {(peer.IsConnected ? "connected" : peer.Problem ?? "being tried")}");
+            Terminal.Result($"peer {peer.Name}, {peer.Address}: {Describe(peer)}");
         }
     }
+
+    private static string Describe(PeerStatus peer) =>
+        !peer.IsConnected ? peer.Problem ?? "being tried" : peer.IsSilent ? $"connected, but {peer.Problem}" : "connected";
 
     private static int Guard(Func<Task<int>> action)
     {

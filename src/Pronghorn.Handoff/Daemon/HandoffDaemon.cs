@@ -17,6 +17,7 @@ using Pronghorn.Handoff.Sockets;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Handoff.Workers;
 using Pronghorn.Linux.Bpf;
+using Pronghorn.Linux.Execution;
 using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tap;
 using Pronghorn.Linux.Tcp;
@@ -55,22 +56,26 @@ public sealed class HandoffDaemon : IDisposable
     private readonly IReadOnlyList<Socket> _listeners;
     private readonly Unsettled _unsettled = new();
     private readonly Seeker _seeker;
+    private readonly Action<string> _log;
+    private readonly SystemdNotifier _systemd = new();
     private volatile bool _isStopping;
 
     /// <summary>Takes everything that it needs; <see cref="RunAsync"/> must run for anything to happen.</summary>
     /// <param name="configuration">What to do.</param>
     /// <param name="instance">Where there are several daemons on a machine, in namespaces: name of this one.</param>
+    /// <param name="log">Takes lines about peers that come and go, and about others; null for nobody. From any thread.</param>
     /// <exception cref="HandoffConfigurationException">The configuration does not fit this node.</exception>
     /// <exception cref="BpfException">The kernel lacks something, or a step failed.</exception>
     /// <exception cref="IOException">A device, a file or a socket cannot be made.</exception>
-    public HandoffDaemon(HandoffConfiguration configuration, string instance = "default")
-        : this(configuration, instance, Prepare(configuration, instance))
+    public HandoffDaemon(HandoffConfiguration configuration, string instance = "default", Action<string>? log = null)
+        : this(configuration, instance, Prepare(configuration, instance), log)
     {
     }
 
     /// <summary>Takes over what <see cref="Prepare"/> has made: needs CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE for low ports.</summary>
-    internal HandoffDaemon(HandoffConfiguration configuration, string instance, TapDevice device)
+    internal HandoffDaemon(HandoffConfiguration configuration, string instance, TapDevice device, Action<string>? log)
     {
+        _log = log ?? (static _ => { });
         _configuration = configuration;
         PeerAuthentication authentication = PeerIdentity.Read(configuration);
         (NetworkInterface found, int index) = FindInterface(configuration);
@@ -90,7 +95,8 @@ public sealed class HandoffDaemon : IDisposable
             configuration.Peers, authentication,
             (stream, link) => new PeerConnection(
                 stream, _node, _workers!, _lifetimes, unsettled: _unsettled, link: link, seeker: _seeker,
-                address: link.Peer.Addresses[0], anchors: request => AnchorOf(request, link)));
+                address: link.Peer.Addresses[0], anchors: request => AnchorOf(request, link)),
+            _log);
         int result = Lifetimes.Open(
             _node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, _peers.Find, _unsettled);
         _lifetimes = lifetimes ?? throw new IOException(string.Create(
@@ -151,9 +157,11 @@ public sealed class HandoffDaemon : IDisposable
         using var end = new CancellationTokenSource();
         Task serving = Task.WhenAll(
             _peers.RunAsync(_listeners, end.Token), _status.RunAsync(end.Token), LookAfterPeersAsync(end.Token),
-            KeepSeekingAsync(end.Token));
+            KeepSeekingAsync(end.Token), _systemd.WatchAsync(IsAlive, end.Token));
+        _systemd.Ready($"connections move over {_interface}");
         await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, cancellation));
         _isStopping = true;
+        _systemd.Stopping();
         foreach (PeerLink link in _peers.Links)
         {
             link.RefuseNew();
@@ -205,8 +213,7 @@ public sealed class HandoffDaemon : IDisposable
                 [nameof(SteeringCounter.Redirected)] = _layer.Read(SteeringCounter.RedirectedBytes),
                 [nameof(SteeringCounter.Translated)] = _layer.Read(SteeringCounter.TranslatedBytes),
             },
-            Peers = [.. _peers.Links.Select(link => new PeerStatus(
-                link.Peer.Name, link.Peer.Daemon.ToString(), link.Connection is not null, link.Problem, link.GivenUp, IsGivenUp(link)))],
+            Peers = [.. _peers.Links.Select(StatusOf)],
             SoughtFound = _seeker.FoundCount,
             SoughtUnknown = _seeker.UnknownCount,
             SoughtUnanswered = _seeker.UnansweredCount,
@@ -231,6 +238,9 @@ public sealed class HandoffDaemon : IDisposable
         }
     }
 
+    // Every lock of the daemon is in the way of its status: one that nobody gives back keeps this from returning.
+    private bool IsAlive() => GetStatus().ProcessId == Environment.ProcessId;
+
     private async Task LookAfterPeersAsync(CancellationToken cancellation)
     {
         using var timer = new PeriodicTimer(s_look);
@@ -243,7 +253,7 @@ public sealed class HandoffDaemon : IDisposable
                 bool isAudit = look % LooksBetweenAudits == 0 || s_auditsAfterStream.Contains((int)sinceStream);
                 foreach (PeerLink link in _peers.Links)
                 {
-                    await LookAfterAsync(link, isAudit, cancellation);
+                    LookAfter(link, isAudit, cancellation);
                 }
             }
         }
@@ -284,20 +294,34 @@ public sealed class HandoffDaemon : IDisposable
         return null;
     }
 
+    private PeerStatus StatusOf(PeerLink link)
+    {
+        PeerConnection? connection = link.Connection;
+        string? silence = connection?.Silence;
+        return new PeerStatus(
+            link.Peer.Name, link.Peer.Daemon.ToString(), connection is not null, connection is null ? link.Problem : silence,
+            link.GivenUp, IsGivenUp(link), silence is not null);
+    }
+
     private bool IsGivenUp(PeerLink link) =>
         link.Connection is null && Environment.TickCount64 - link.LastSeen > _configuration.PeerTimeout * 1000L;
 
     private AskedNode[] ListAskedNodes() =>
         [.. from link in _peers.Links where !IsGivenUp(link) select new AskedNode(link.Peer.Addresses[0], link)];
 
-    private async Task LookAfterAsync(PeerLink link, bool isAudit, CancellationToken cancellation)
+    private void LookAfter(PeerLink link, bool isAudit, CancellationToken cancellation)
     {
-        if (link.Connection is { } connection)
+        if (link.TakeNews() is { } news)
+        {
+            _log(news);
+        }
+
+        if (link.Connection is not null)
         {
             link.LastSeen = Environment.TickCount64;
             if (isAudit)
             {
-                await connection.AuditAsync(link.Peer.Addresses, cancellation);
+                link.Audit(cancellation);
             }
         }
         else if (IsGivenUp(link))

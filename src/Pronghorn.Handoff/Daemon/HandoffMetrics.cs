@@ -106,6 +106,12 @@ internal static class HandoffMetrics
             text.Add(Prefix + "peer_connected", peer.IsConnected ? 1 : 0, ("peer", peer.Name));
         }
 
+        text.Begin(Prefix + "peer_silent", "gauge", "Whether there is a stream and nothing comes from the daemon");
+        foreach (PeerStatus peer in status.Peers)
+        {
+            text.Add(Prefix + "peer_silent", peer.IsSilent ? 1 : 0, ("peer", peer.Name));
+        }
+
         text.Begin(Prefix + "peer_given_up_total", "counter", "Connections given up because the node that had them did not answer");
         foreach (PeerStatus peer in status.Peers)
         {

@@ -153,10 +153,12 @@ public sealed record HandoffStatus
 /// <param name="Name">Its name.</param>
 /// <param name="Address">Where its daemon is.</param>
 /// <param name="IsConnected">Whether there is a stream with it.</param>
-/// <param name="Problem">What went wrong last; null for nothing.</param>
+/// <param name="Problem">What is wrong now; null for nothing, or where nothing was tried yet.</param>
 /// <param name="GivenUp">Connections that it had and that were given up, because its address did not answer any more.</param>
 /// <param name="IsLost">Whether its address has not answered for longer than peer_timeout.</param>
-public sealed record PeerStatus(string Name, string Address, bool IsConnected, string? Problem, long GivenUp, bool IsLost = false);
+/// <param name="IsSilent">Whether there is a stream, and nothing has come over it for too long to begin a move.</param>
+public sealed record PeerStatus(
+    string Name, string Address, bool IsConnected, string? Problem, long GivenUp, bool IsLost = false, bool IsSilent = false);
 
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(HandoffStatus))]

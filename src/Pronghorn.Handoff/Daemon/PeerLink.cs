@@ -16,8 +16,16 @@ namespace Pronghorn.Handoff.Daemon;
 /// </summary>
 internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
 {
+    // Each address of a peer may fail in its own way, again and again.
+    private const int MostTold = 16;
+
     private readonly Lock _lock = new();
     private readonly List<PeerConnection> _connections = [];
+    private readonly HashSet<string> _told = [];
+    private bool _isToldConnected;
+    private bool _isToldSilent;
+    private bool _isLost;
+    private Task _auditing = Task.CompletedTask;
 
     internal HandoffPeer Peer => peer;
 
@@ -33,14 +41,18 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
     /// <summary>Connections that it had and that were given up, as its address did not answer any more.</summary>
     internal long GivenUp { get; set; }
 
-    /// <summary>A stream that works, the newest: an older one may be dead without having said so. Null for none.</summary>
+    /// <summary>
+    /// A stream that works, the newest: an older one may be dead without having said so, and one over which nothing has come may be about
+    /// to be refused. Null for none.
+    /// </summary>
     internal PeerConnection? Connection
     {
         get
         {
             lock (_lock)
             {
-                return _connections.LastOrDefault();
+                return _connections.LastOrDefault(static one => one.HasHeard && one.Silence is null)
+                    ?? _connections.LastOrDefault(static one => one.HasHeard);
             }
         }
     }
@@ -60,7 +72,8 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
     /// <summary>Uses a stream until it ends.</summary>
     /// <param name="connection">The stream; disposed of here.</param>
     /// <param name="cancellation">Ends it.</param>
-    internal async Task UseAsync(PeerConnection connection, CancellationToken cancellation)
+    /// <returns>Whether anything came over it.</returns>
+    internal async Task<bool> UseAsync(PeerConnection connection, CancellationToken cancellation)
     {
         lock (_lock)
         {
@@ -68,7 +81,6 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
             LastBegun = Environment.TickCount64;
         }
 
-        Problem = null;
         await using (connection)
         {
             Task<string?> running = connection.RunAsync(cancellation);
@@ -77,11 +89,55 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
             lock (_lock)
             {
                 _connections.Remove(connection);
+                _isLost |= connection.HasHeard && !_connections.Exists(static one => one.HasHeard);
             }
 
             LastSeen = Environment.TickCount64;
-            Problem = problem ?? "the other daemon has ended";
+
+            // A client of TLS 1.3 has finished the handshake before it is refused, and the alert may be lost in the end of the stream.
+            Problem = connection.HasHeard ? problem ?? "its daemon has ended"
+                : $"it ended the stream before it said anything ({problem ?? "in order"}); it may refuse this node's certificate or key: "
+                    + "its own log says why";
+            return connection.HasHeard;
         }
+    }
+
+    /// <summary>Asks the other what has become of the connections between both; not again before what it was asked last is on its way.</summary>
+    internal void Audit(CancellationToken cancellation)
+    {
+        if (_auditing.IsCompleted && Connection is { } connection)
+        {
+            _auditing = connection.AuditAsync(peer.Addresses, cancellation);
+        }
+    }
+
+    /// <summary>What is new since it was asked last, as a line of a log; null for nothing. One thread asks.</summary>
+    internal string? TakeNews()
+    {
+        if (Connection is { } connection)
+        {
+            _told.Clear();
+            return TakeNews(connection.Silence);
+        }
+
+        if (Problem is not { } problem || _told.Count == MostTold || !_told.Add(problem))
+        {
+            return null;
+        }
+
+        (_isToldConnected, _isToldSilent) = (false, false);
+        return $"peer {peer.Name}: not connected: {problem}";
+    }
+
+    private string? TakeNews(string? silence)
+    {
+        // Its daemon may have been started again between two questions.
+        bool wasLost = Interlocked.Exchange(ref _isLost, false) && _isToldConnected;
+        bool isNew = !_isToldConnected || wasLost || silence is not null != _isToldSilent;
+        string state = silence
+            ?? (wasLost ? $"connected again; before, {Problem}" : _isToldSilent ? "its daemon answers again" : "connected");
+        (_isToldConnected, _isToldSilent) = (true, silence is not null);
+        return isNew ? $"peer {peer.Name}: {state}" : null;
     }
 
     /// <summary>Takes no connections from now on.</summary>
@@ -94,6 +150,17 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
     }
 
     /// <inheritdoc/>
-    public ValueTask SendAsync(Message message, CancellationToken cancellation) =>
-        Connection is { } connection ? connection.SendAsync(message, cancellation) : ValueTask.CompletedTask;
+    public ValueTask SendAsync(Message message, CancellationToken cancellation)
+    {
+        PeerConnection? connection = Connection;
+        if (connection is null)
+        {
+            lock (_lock)
+            {
+                connection = _connections.LastOrDefault();
+            }
+        }
+
+        return connection is null ? ValueTask.CompletedTask : connection.SendAsync(message, cancellation);
+    }
 }

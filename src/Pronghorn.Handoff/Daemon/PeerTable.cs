@@ -3,6 +3,7 @@ using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Net;
@@ -41,15 +42,18 @@ internal sealed class PeerTable
     private readonly PeerAuthentication _authentication;
     private readonly Func<Stream, PeerLink, PeerConnection> _make;
     private readonly ConcurrentDictionary<string, int> _unknown = new();
-    private long _rejected;
+    private readonly RefusedStreams _refused;
 
     /// <summary>Makes the table.</summary>
     /// <param name="peers">The other nodes.</param>
     /// <param name="authentication">How daemons know each other.</param>
     /// <param name="make">Makes what runs over a stream.</param>
+    /// <param name="log">Takes a line about streams that are refused.</param>
     internal PeerTable(
-        ImmutableArray<HandoffPeer> peers, PeerAuthentication authentication, Func<Stream, PeerLink, PeerConnection> make)
+        ImmutableArray<HandoffPeer> peers, PeerAuthentication authentication, Func<Stream, PeerLink, PeerConnection> make,
+        Action<string> log)
     {
+        _refused = new RefusedStreams(log);
         _authentication = authentication;
         _make = make;
         Links = [.. peers.Select(peer => new PeerLink(peer))];
@@ -58,7 +62,7 @@ internal sealed class PeerTable
     internal ImmutableArray<PeerLink> Links { get; }
 
     /// <summary>Streams of those who could not show that they are one of the peers.</summary>
-    internal long RejectedCount => Interlocked.Read(ref _rejected);
+    internal long RejectedCount => _refused.Count;
 
     /// <summary>The node that has an address; null for none.</summary>
     internal PeerLink? Find(IpAddress address) => Links.FirstOrDefault(link => link.Peer.Addresses.Contains(address));
@@ -88,12 +92,12 @@ internal sealed class PeerTable
             try
             {
                 Stream stream = await OpenAsync(link, address, cancellation);
-                pause = s_shortestPause;
-                await link.UseAsync(_make(stream, link), cancellation);
+                bool isPeer = await link.UseAsync(_make(stream, link), cancellation);
+                pause = isPeer ? s_shortestPause : pause;
             }
             catch (Exception failure) when (IsOfThePeer(failure) && !cancellation.IsCancellationRequested)
             {
-                link.Problem = $"{link.Peer.Daemon with { Address = address }}: {failure.Message}";
+                link.Problem = $"{link.Peer.Daemon with { Address = address }}: {PeerFailure.Describe(failure)}";
             }
             catch (Exception failure) when (IsOfThePeer(failure))
             {
@@ -112,6 +116,7 @@ internal sealed class PeerTable
         limit.CancelAfter(s_handshake);
         var address = IPAddress.Parse(to.ToString());
         var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        bool isConnected = false;
         try
         {
             Tend(socket);
@@ -121,6 +126,7 @@ internal sealed class PeerTable
                 {
                     socket.Connect(new IPEndPoint(address, link.Peer.Daemon.Port));
                     link.LastSeen = Environment.TickCount64;
+                    isConnected = true;
                     return await _authentication.ConnectAsync(stream, link.Peer.Name, limit.Token);
                 },
                 limit.Token);
@@ -134,6 +140,14 @@ internal sealed class PeerTable
             }
 
             socket.Dispose();
+            if (limit.IsCancellationRequested && !cancellation.IsCancellationRequested)
+            {
+                string what = isConnected
+                    ? "it is connected, and its daemon has not finished the handshake: it hangs, or large packets are lost on the way (MTU)"
+                    : "it does not answer";
+                throw new IOException(string.Create(CultureInfo.InvariantCulture, $"after {s_handshake.TotalSeconds} s {what}"), failure);
+            }
+
             throw;
         }
     }
@@ -169,21 +183,22 @@ internal sealed class PeerTable
         string whose = link?.Peer.Name ?? "";
         if (_unknown.AddOrUpdate(whose, 1, static (_, count) => count + 1) <= (link is null ? MostUnknown : MostOfPeer))
         {
-            _ = AnswerAsync(socket, whose, cancellation);
+            _ = AnswerAsync(socket, whose, address, cancellation);
             return;
         }
 
         EndUnknown(whose);
-        Interlocked.Increment(ref _rejected);
+        _refused.Add(address, "too many have come that have not said who they are", Environment.TickCount64);
         socket.Dispose();
     }
 
     private void EndUnknown(string whose) => _unknown.AddOrUpdate(whose, 0, static (_, count) => count - 1);
 
-    private async Task AnswerAsync(Socket socket, string whose, CancellationToken cancellation)
+    private async Task AnswerAsync(Socket socket, string whose, string address, CancellationToken cancellation)
     {
         PeerLink? link = null;
         SslStream? stream = null;
+        string reason;
         try
         {
             Tend(socket);
@@ -192,9 +207,11 @@ internal sealed class PeerTable
             (stream, string name) = await OnThreadAsync(
                 socket, accepted => _authentication.AcceptAsync(accepted, limit.Token), limit.Token);
             link = Links.FirstOrDefault(one => one.Peer.Name == name);
+            reason = $"its certificate is for \"{name}\", which is no peer of the configuration";
         }
         catch (Exception failure) when (IsOfThePeer(failure))
         {
+            reason = PeerFailure.Describe(failure);
             socket.Dispose();
         }
         finally
@@ -208,7 +225,7 @@ internal sealed class PeerTable
             return;
         }
 
-        Interlocked.Increment(ref _rejected);
+        _refused.Add(address, reason, Environment.TickCount64);
         if (stream is not null)
         {
             await stream.DisposeAsync();

@@ -33,7 +33,10 @@ public static class UnprivilegedStart
     /// <exception cref="HandoffConfigurationException">The configuration does not fit this node.</exception>
     /// <exception cref="BpfException">The kernel lacks something, or a step failed.</exception>
     /// <exception cref="IOException">A device, a file or a socket cannot be made.</exception>
-    public static HandoffDaemon Create(HandoffConfiguration configuration, string instance)
+    /// <param name="configuration">What it is to do.</param>
+    /// <param name="instance">Its name, where there are several daemons on a machine.</param>
+    /// <param name="log">Takes lines about peers; from any thread.</param>
+    public static HandoffDaemon Create(HandoffConfiguration configuration, string instance, Action<string> log)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         if (FindDescriptor() is { } descriptor)
@@ -41,7 +44,7 @@ public static class UnprivilegedStart
             Environment.SetEnvironmentVariable(Variable, null);
             int result = TapDevice.TakeOver(descriptor, out TapDevice? kept);
             return kept is not null
-                ? new HandoffDaemon(configuration, instance, kept)
+                ? new HandoffDaemon(configuration, instance, kept, log)
                 : throw new IOException(string.Create(
                     CultureInfo.InvariantCulture, $"{Variable}: descriptor {descriptor} is no TAP device (error {-result})"));
         }

@@ -37,6 +37,10 @@ internal sealed class MessageStream(Stream stream) : IAsyncDisposable
     private bool _isWriting;
     private bool _isBroken;
     private volatile bool _hasMore;
+    private long _readCount;
+
+    /// <summary>How often something has come: half a message is a sign of life too.</summary>
+    public long ReadCount => Interlocked.Read(ref _readCount);
 
     /// <summary>Sends a message whole.</summary>
     /// <exception cref="IOException">The stream has ended.</exception>
@@ -129,6 +133,7 @@ internal sealed class MessageStream(Stream stream) : IAsyncDisposable
             }
 
             _end += got;
+            Interlocked.Increment(ref _readCount);
         }
     }
 

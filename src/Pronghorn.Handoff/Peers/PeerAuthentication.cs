@@ -2,7 +2,6 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
-using System.Linq;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
@@ -20,60 +19,62 @@ namespace Pronghorn.Handoff.Peers;
 public sealed class PeerAuthentication(X509Certificate2 own, X509Certificate2 authority)
 {
     // Version of the messages: a daemon that speaks another is told apart in the handshake (ALPN, RFC 7301).
-    private static readonly List<SslApplicationProtocol> s_protocols = [new("pronghorn-handoff/2")];
+    private static readonly List<SslApplicationProtocol> s_protocols = [new("pronghorn-handoff/3")];
 
     /// <summary>Authenticates the daemon that was connected to, by its name.</summary>
-    /// <exception cref="AuthenticationException">It is not who it should be.</exception>
+    /// <exception cref="AuthenticationException">It is not who it should be; the message says why.</exception>
     public async Task<SslStream> ConnectAsync(Stream stream, string name, CancellationToken cancellation)
     {
+        string? fault = null;
         var secure = new SslStream(stream);
-        await secure.AuthenticateAsClientAsync(
-            new SslClientAuthenticationOptions
-            {
-                TargetHost = name,
-                ApplicationProtocols = s_protocols,
-                ClientCertificates = [own],
-                EnabledSslProtocols = SslProtocols.Tls13,
-                RemoteCertificateValidationCallback = (_, certificate, _, errors) => IsTrusted(certificate, errors),
-            },
-            cancellation);
-        return secure;
+        try
+        {
+            await secure.AuthenticateAsClientAsync(
+                new SslClientAuthenticationOptions
+                {
+                    TargetHost = name,
+                    ApplicationProtocols = s_protocols,
+                    ClientCertificates = [own],
+                    EnabledSslProtocols = SslProtocols.Tls13,
+                    RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
+                        (fault = CertificateVerdict.Judge(certificate, errors, name, authority)) is null,
+                },
+                cancellation);
+            return secure;
+        }
+        catch (AuthenticationException failure) when (fault is not null)
+        {
+            throw new AuthenticationException(fault, failure.InnerException);
+        }
     }
 
     /// <summary>Authenticates a daemon that has connected.</summary>
     /// <returns>The stream, and the name in its certificate.</returns>
-    /// <exception cref="AuthenticationException">It has no certificate of the authority's.</exception>
+    /// <exception cref="AuthenticationException">It has no certificate of the authority's; the message says why.</exception>
     public async Task<(SslStream Stream, string Name)> AcceptAsync(Stream stream, CancellationToken cancellation)
     {
+        string? fault = null;
         var secure = new SslStream(stream);
-        await secure.AuthenticateAsServerAsync(
-            new SslServerAuthenticationOptions
-            {
-                ServerCertificate = own,
-                ApplicationProtocols = s_protocols,
-                ClientCertificateRequired = true,
-                EnabledSslProtocols = SslProtocols.Tls13,
-                RemoteCertificateValidationCallback = (_, certificate, _, errors) => IsTrusted(certificate, errors),
-            },
-            cancellation);
-        using var shown = new X509Certificate2(secure.RemoteCertificate!);
-        return (secure, shown.GetNameInfo(X509NameType.SimpleName, forIssuer: false));
-    }
-
-    // The platform's own chain does not know the authority; its verdict about the name counts, that about the chain is made here.
-    private bool IsTrusted(X509Certificate? certificate, SslPolicyErrors errors)
-    {
-        if (certificate is null || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != SslPolicyErrors.None)
+        try
         {
-            return false;
+            await secure.AuthenticateAsServerAsync(
+                new SslServerAuthenticationOptions
+                {
+                    ServerCertificate = own,
+                    ApplicationProtocols = s_protocols,
+                    ClientCertificateRequired = true,
+                    EnabledSslProtocols = SslProtocols.Tls13,
+                    RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
+                        (fault = CertificateVerdict.Judge(certificate, errors, null, authority)) is null,
+                },
+                cancellation);
+        }
+        catch (AuthenticationException failure) when (fault is not null)
+        {
+            throw new AuthenticationException(fault, failure.InnerException);
         }
 
-        using var shown = new X509Certificate2(certificate);
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.Add(authority);
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        return chain.Build(shown) && chain.ChainElements.Any(element => element.Certificate.RawDataMemory.Span.SequenceEqual(
-            authority.RawDataMemory.Span));
+        using var shown = new X509Certificate2(secure.RemoteCertificate!);
+        return (secure, shown.GetNameInfo(X509NameType.SimpleName, forIssuer: false));
     }
 }

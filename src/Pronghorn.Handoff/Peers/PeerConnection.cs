@@ -2,6 +2,7 @@
 using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Security.Cryptography;
@@ -27,6 +28,11 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     // Of one peer at once: what it may have this node keep in memory is bounded by it.
     private const int MostIncoming = 1024;
 
+    // Heartbeats without a byte: no move is begun then, as each would wait for an answer; and the stream is given up, as the fault may
+    // be the way's that it goes, and another might get through.
+    private const int SilentAfter = 3;
+    private const int DeadAfter = 15;
+
     // Of one move: more than it has steps, and TryWrite passes over the rest. The reader of the stream goes on with the move itself:
     // a connection is frozen meanwhile, and another thread would have to wake first.
     private static readonly BoundedChannelOptions s_waiting = new(8)
@@ -48,6 +54,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _outgoing = new();
     private readonly ConcurrentDictionary<ulong, Channel<Message>> _incoming = new();
     private readonly CancellationTokenSource _ended = new();
+    private readonly Pulse _pulse = new(SilentAfter, DeadAfter);
     private bool _isDisposed;
     private volatile bool _refusesNew;
 
@@ -95,7 +102,43 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
     {
         // Reading waits for bytes alone, and sees the end of the stream.
         await using CancellationTokenRegistration ending = cancellation.Register(() => _ = DisposeAsync().AsTask());
-        return await Task.Factory.StartNew(ReadUntilEnd, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Task beating = BeatAsync();
+        string? problem = await Task.Factory.StartNew(ReadUntilEnd, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await beating;
+        return _pulse.IsDead ? SilenceOf(_pulse) : problem;
+    }
+
+    /// <summary>
+    /// Whether anything has come: only then the other has accepted this node's certificate, of which TLS 1.3 does not tell a client.
+    /// </summary>
+    public bool HasHeard => _stream.ReadCount > 0;
+
+    /// <summary>What is wrong while nothing comes from the other, as a sentence's end; null while all is well.</summary>
+    public string? Silence => _pulse.IsSilent ? SilenceOf(_pulse) : null;
+
+    private string SilenceOf(Pulse pulse) => string.Create(
+        CultureInfo.InvariantCulture, $"nothing has come from its daemon for {(pulse.Missed * _times.Heartbeat).TotalSeconds:0.#} s");
+
+    private async Task BeatAsync()
+    {
+        using var timer = new PeriodicTimer(_times.Heartbeat);
+        try
+        {
+            Task sent = SendAsync(new Heartbeat(), _ended.Token).AsTask();
+            while (await timer.WaitForNextTickAsync(_ended.Token) && !_pulse.IsDead)
+            {
+                _pulse.Beat(_stream.ReadCount);
+
+                // The other may not read, and then what was said last is still on its way.
+                sent = sent.IsCompleted ? SendAsync(new Heartbeat(), _ended.Token).AsTask() : sent;
+            }
+
+            await DisposeAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            // The stream has ended.
+        }
     }
 
     private string? ReadUntilEnd()
@@ -104,6 +147,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         {
             while (_stream.Read() is { } message)
             {
+                _pulse.Hear();
                 Dispatch(message);
             }
 
@@ -111,7 +155,7 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         }
         catch (Exception failure) when (failure is IOException or ImageFormatException or ObjectDisposedException)
         {
-            return _ended.IsCancellationRequested ? null : failure.Message;
+            return _ended.IsCancellationRequested ? null : PeerFailure.Describe(failure);
         }
         finally
         {
@@ -165,6 +209,11 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
             if (_ended.IsCancellationRequested)
             {
                 return new MoveOutcome(new Refusal(RefusalReason.Peer, "the other daemon has gone"), default, default, IsLive: false);
+            }
+
+            if (Silence is { } silence)
+            {
+                return new MoveOutcome(new Refusal(RefusalReason.Peer, silence), default, default, IsLive: false);
             }
 
             return await new OriginMove(this, answers.Reader, _times, _unsettled).RunAsync(
@@ -281,6 +330,8 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
                 break;
             case Refused when _outgoing.ContainsKey(message.Move):
                 Pass(_outgoing, message);
+                break;
+            case Heartbeat:
                 break;
             default:
                 Pass(_incoming, message);

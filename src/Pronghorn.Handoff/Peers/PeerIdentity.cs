@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.IO;
+using System.Linq;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Pronghorn.Handoff.Configuration;
@@ -28,6 +29,7 @@ internal static class PeerIdentity
         byte[] key = SharedKey.Read(configuration.PresharedKey);
         try
         {
+            AssertIsNoPeers(name, "name", configuration);
             return SharedKey.Authenticate(key, name);
         }
         finally
@@ -44,7 +46,15 @@ internal static class PeerIdentity
 
             // SslStream does not use a key that is in memory only as it was read.
             X509Certificate2 own = X509CertificateLoader.LoadPkcs12(bare.Export(X509ContentType.Pkcs12), null);
-            return new PeerAuthentication(own, X509CertificateLoader.LoadCertificateFromFile(configuration.Authority));
+            X509Certificate2 authority = X509CertificateLoader.LoadCertificateFromFile(configuration.Authority);
+            if (CertificateVerdict.JudgeChain(own, authority) is { } fault)
+            {
+                throw new HandoffConfigurationException(
+                    $"certificate {configuration.Certificate} {fault}: no other node would take it; authority is {configuration.Authority}");
+            }
+
+            AssertIsNoPeers(CertificateVerdict.NameOf(own), "certificate " + configuration.Certificate, configuration);
+            return new PeerAuthentication(own, authority);
         }
         catch (Exception failure) when (failure is CryptographicException or ArgumentException or IOException
             or UnauthorizedAccessException)
@@ -52,6 +62,15 @@ internal static class PeerIdentity
             throw new HandoffConfigurationException(
                 $"certificate {configuration.Certificate}, key {configuration.Key} or authority {configuration.Authority}: "
                 + failure.Message, failure);
+        }
+    }
+
+    private static void AssertIsNoPeers(string name, string what, HandoffConfiguration configuration)
+    {
+        if (configuration.Peers.Any(peer => peer.Name == name))
+        {
+            throw new HandoffConfigurationException(
+                $"{what}: this node would be \"{name}\", and that is a peer; is it another node's, or the peer this node itself?");
         }
     }
 }

@@ -135,3 +135,6 @@ public sealed record NotFound(ulong Round, TcpEnd Known, TcpEnd Remote) : Messag
 /// <param name="Stay">The stay.</param>
 /// <param name="IsGiven">Whether the connection is the target's.</param>
 public sealed record Decided(Stay Stay, bool IsGiven) : Message(0);
+
+/// <summary>Either way, once a second over each stream: this daemon works.</summary>
+public sealed record Heartbeat() : Message(0);

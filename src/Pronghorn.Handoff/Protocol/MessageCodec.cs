@@ -46,6 +46,7 @@ public static class MessageCodec
         Found = 16,
         NotFound = 17,
         Released = 18,
+        Heartbeat = 19,
     }
 
     /// <summary>Writes a message with its length.</summary>
@@ -91,6 +92,7 @@ public static class MessageCodec
                 ReadStay(ref reader), reader.End("known end"), reader.End("remote end"), reader.End("owner's end"),
                 reader.Octet("whether it has ended") != 0),
             Kind.Released => new Released(ReadStay(ref reader), reader.End("known end"), reader.End("remote end")),
+            Kind.Heartbeat => new Heartbeat(),
             Kind.NotFound => new NotFound(move, reader.End("known end"), reader.End("remote end")),
             _ => throw new ImageFormatException(
                 string.Create(CultureInfo.InvariantCulture, $"a message of kind {(int)kind} is not known here")),
@@ -118,6 +120,7 @@ public static class MessageCodec
         Sought => Kind.Sought,
         Found => Kind.Found,
         NotFound => Kind.NotFound,
+        Heartbeat => Kind.Heartbeat,
         Released => Kind.Released,
         _ => throw new ArgumentException($"{message.GetType().Name} has no number", nameof(message)),
     };

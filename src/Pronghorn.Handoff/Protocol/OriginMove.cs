@@ -170,6 +170,9 @@ public sealed record MoveTimes(TimeSpan Answer, TimeSpan Freeze, TimeSpan Lease)
     /// <summary>How long a target keeps what it restored when the origin went away before it decided.</summary>
     public TimeSpan Doubt { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>How often each says that it works. Three times as long without a byte, and no move is begun.</summary>
+    public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>2 s, 500 ms and 5 s.</summary>
     public static MoveTimes Default { get; } = new(TimeSpan.FromSeconds(2), TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(5));
 }

@@ -9,6 +9,7 @@ using System.Threading.Channels;
 using System.Threading.Tasks;
 using Microsoft.AspNetCore.Http;
 using Pronghorn.Linux.Bpf;
+using Pronghorn.Linux.Execution;
 using Pronghorn.LoadBalancer.Cluster;
 using Pronghorn.LoadBalancer.DataPlane;
 using Pronghorn.LoadBalancer.Explain;

@@ -9,6 +9,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Threading;
+using System.Threading.Channels;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Daemon;
 using Pronghorn.Handoff.Steering;
@@ -30,6 +31,7 @@ public sealed class DaemonWorld : IDisposable
     // From a node's first address to its second, which its configuration has on demand, and to its third, which none has.
     private const int BetweenAddresses = 50;
 
+    private static readonly TimeSpan s_log = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan s_connect = TimeSpan.FromSeconds(20);
     private static readonly string s_artifacts = Path.Combine(FindRoot(), "artifacts");
 
@@ -37,6 +39,7 @@ public sealed class DaemonWorld : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("tcpm-").FullName;
     private readonly List<Process> _processes = [];
     private readonly NetworkNamespace[] _nodes;
+    private readonly Channel<string>[] _logs = [.. Enumerable.Range(0, 3).Select(static _ => Channel.CreateUnbounded<string>())];
     private readonly int _peerTimeout;
     private readonly int _addresses;
 
@@ -137,8 +140,30 @@ public sealed class DaemonWorld : IDisposable
         Assert.Contains("connections move over", daemon.StandardError.ReadLine() ?? "it ended", StringComparison.Ordinal);
 
         // It must not wait for somebody to read what it says.
-        _ = daemon.StandardError.ReadToEndAsync();
+        _ = KeepAsync(daemon.StandardError, _logs[node].Writer);
         return daemon;
+    }
+
+    /// <summary>Waits until a node's daemons have said something that they had not said before.</summary>
+    /// <returns>The whole line.</returns>
+    public async Task<string> ReadLogAsync(int node, string part)
+    {
+        List<string> lines = [];
+        using var limit = new CancellationTokenSource(s_log);
+        try
+        {
+            do
+            {
+                lines.Add(await _logs[node].Reader.ReadAsync(limit.Token));
+            }
+            while (!lines[^1].Contains(part, StringComparison.Ordinal));
+            return lines[^1];
+        }
+        catch (OperationCanceledException)
+        {
+            Assert.Fail($"no line has \"{part}\"; there were:\n{string.Join('\n', lines)}");
+            throw;
+        }
     }
 
     /// <summary>Starts a worker, and waits until the daemon knows it.</summary>
@@ -160,9 +185,11 @@ public sealed class DaemonWorld : IDisposable
 
     public static void End(Process process, string signal)
     {
-        LabCommand.Run("kill", "-" + signal, Text(process.Id));
+        Signal(process, signal);
         process.WaitForExit();
     }
+
+    public static void Signal(Process process, string signal) => LabCommand.Run("kill", "-" + signal, Text(process.Id));
 
     public async Task<HandoffStatus> StatusOfAsync(int node) => await HandoffStatus.AskAsync(SocketsOf(node), CancellationToken.None);
 
@@ -271,6 +298,14 @@ public sealed class DaemonWorld : IDisposable
 
         _hosts.Dispose();
         Directory.Delete(_folder, recursive: true);
+    }
+
+    private static async Task KeepAsync(StreamReader from, ChannelWriter<string> to)
+    {
+        while (await from.ReadLineAsync() is { } line)
+        {
+            to.TryWrite(line);
+        }
     }
 
     private static string Sockets(NetworkNamespace place, int clientPort) =>

@@ -41,7 +41,11 @@ public sealed class HandoffMetricsTests
         OutboundLimit = 11,
         Packets = new Dictionary<string, ulong> { ["Redirected"] = 12 },
         Bytes = new Dictionary<string, ulong> { ["Redirected"] = 13 },
-        Peers = [new PeerStatus("edge-2", "10.0.0.3:1950", true, null, 14), new PeerStatus("\"3\\", "10.0.0.4:1950", false, "x", 0)],
+        Peers =
+        [
+            new PeerStatus("edge-2", "10.0.0.3:1950", true, "silent", 14, IsSilent: true),
+            new PeerStatus("\"3\\", "10.0.0.4:1950", false, "x", 0),
+        ],
         PeersRejected = 15,
         WorkersRejected = 16,
         MovesUnderWay = 16,
@@ -64,6 +68,8 @@ public sealed class HandoffMetricsTests
         Assert.Equal(13, page["pronghorn_handoff_bytes_total{action=\"Redirected\"}"]);
         Assert.Equal(1, page["pronghorn_handoff_peer_connected{peer=\"edge-2\"}"]);
         Assert.Equal(0, page["pronghorn_handoff_peer_connected{peer=\"\\\"3\\\\\"}"]);
+        Assert.Equal(1, page["pronghorn_handoff_peer_silent{peer=\"edge-2\"}"]);
+        Assert.Equal(0, page["pronghorn_handoff_peer_silent{peer=\"\\\"3\\\\\"}"]);
         Assert.Equal(14, page["pronghorn_handoff_peer_given_up_total{peer=\"edge-2\"}"]);
         Assert.Equal(15, page["pronghorn_handoff_streams_rejected_total"]);
         Assert.Equal(16, page["pronghorn_handoff_workers_rejected_total"]);

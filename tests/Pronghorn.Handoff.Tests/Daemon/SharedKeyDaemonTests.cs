@@ -45,6 +45,11 @@ public sealed class SharedKeyDaemonTests : IDisposable
             Assert.All(status.Peers, static peer => Assert.False(peer.IsConnected));
         }
         while (status.PeersRejected == 0 || status.Peers.All(static peer => peer.Problem is null));
+
+        // Each says why: whoever connects refuses the other's certificate before it shows its own.
+        await _world.ReadLogAsync(
+            0, "its certificate, for \"node-1\", is not signed by this node's authority (or its preshared_key is another)");
+        await _world.ReadLogAsync(1, "a stream from ");
     }
 
     /// <inheritdoc/>

@@ -5,6 +5,8 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Pronghorn.Handoff.Configuration;
 using Pronghorn.Handoff.Peers;
+using Pronghorn.Linux.Tcp;
+using Pronghorn.Wire;
 using Xunit;
 
 namespace Pronghorn.Handoff.Tests.Peers;
@@ -33,6 +35,37 @@ public sealed class PeerIdentityTests : IDisposable
         };
         HandoffConfigurationException wrong = Assert.Throws<HandoffConfigurationException>(() => PeerIdentity.Read(configuration));
         Assert.Contains(configuration.Key, wrong.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void CertificateThatNobodyWouldTake_IsNamed_WithItsFault()
+    {
+        using var others = new TestCertificates();
+        using X509Certificate2 foreign = others.Issue("edge-1", isExportable: true);
+        using X509Certificate2 old = _certificates.Issue("edge-1", isExportable: true, TimeSpan.FromMinutes(-1));
+
+        Assert.Contains("edge-1.pem is not signed by this node's authority", RefusalOf(foreign), StringComparison.Ordinal);
+        Assert.Contains("edge-1.pem is good from", RefusalOf(old), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void CertificateOfAPeer_IsNotTakenForOnesOwn()
+    {
+        using X509Certificate2 peers = _certificates.Issue("edge-2", isExportable: true);
+
+        Assert.Contains("this node would be \"edge-2\", and that is a peer", RefusalOf(peers), StringComparison.Ordinal);
+    }
+
+    private string RefusalOf(X509Certificate2 own)
+    {
+        var configuration = new HandoffConfiguration
+        {
+            Certificate = Write("edge-1.pem", own.ExportCertificatePem()),
+            Key = Write("edge-1.key", own.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem()),
+            Authority = Write("authority.pem", _certificates.Authority.ExportCertificatePem()),
+            Peers = [new HandoffPeer("edge-2", new TcpEnd(IpAddress.Parse("192.0.2.2"), 1950))],
+        };
+        return Assert.Throws<HandoffConfigurationException>(() => PeerIdentity.Read(configuration)).Message;
     }
 
     private string Write(string name, string text)

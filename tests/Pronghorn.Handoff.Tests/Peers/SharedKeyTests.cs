@@ -162,7 +162,7 @@ public sealed class SharedKeyTests : IDisposable
         await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
         {
             TargetHost = name,
-            ApplicationProtocols = [new SslApplicationProtocol("pronghorn-handoff/2")],
+            ApplicationProtocols = [new SslApplicationProtocol("pronghorn-handoff/3")],
             ClientCertificates = [SharedKey.MakeCertificates(_other, "edge-1").Own],
             EnabledSslProtocols = SslProtocols.Tls13,
             RemoteCertificateValidationCallback = static (_, certificate, _, _) => certificate is not null,

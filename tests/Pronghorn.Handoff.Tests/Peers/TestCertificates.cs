@@ -19,7 +19,11 @@ internal sealed class TestCertificates : IDisposable
 
     public X509Certificate2 Authority { get; }
 
-    public X509Certificate2 Issue(string name, bool isExportable = false)
+    /// <summary>Signs one for a name.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="isExportable">Whether its key may be written to a file.</param>
+    /// <param name="end">When its time is over, from now; null for an hour.</param>
+    public X509Certificate2 Issue(string name, bool isExportable = false, TimeSpan? end = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=" + name, key, HashAlgorithmName.SHA256);
@@ -28,7 +32,7 @@ internal sealed class TestCertificates : IDisposable
         request.CertificateExtensions.Add(names.Build());
         byte[] serial = RandomNumberGenerator.GetBytes(8);
         using X509Certificate2 bare = request.Create(
-            Authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1), serial);
+            Authority, DateTimeOffset.UtcNow.AddHours(-2), DateTimeOffset.UtcNow + (end ?? TimeSpan.FromHours(1)), serial);
         using X509Certificate2 whole = bare.CopyWithPrivateKey(key);
         return X509CertificateLoader.LoadPkcs12(
             whole.Export(X509ContentType.Pkcs12), null,

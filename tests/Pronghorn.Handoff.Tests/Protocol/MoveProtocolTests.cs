@@ -196,6 +196,7 @@ public sealed class MoveProtocolTests
             new Moved(stay, end, World.Remote, s_there), new Repointed(stay), new Owned(stay), new Asked(stay), new Decided(stay, true),
             new Sought(8, end, World.Remote), new Found(stay, end, World.Remote, s_there), new NotFound(8, end, World.Remote),
             new Released(stay, end, World.Remote),
+            new Heartbeat(),
         ];
         foreach (Message message in messages)
         {
