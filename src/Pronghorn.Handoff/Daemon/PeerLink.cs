@@ -102,7 +102,7 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
         }
     }
 
-    /// <summary>Asks the other what has become of the connections between both; not again before what it was asked last is on its way.</summary>
+    /// <summary>Asks the other what has become of the connections between both; not before the last question has left.</summary>
     internal void Audit(CancellationToken cancellation)
     {
         if (_auditing.IsCompleted && Connection is { } connection)

@@ -10,6 +10,8 @@ namespace Pronghorn.Handoff.Peers;
 /// <summary>Whether a certificate is one of the authority's, and if not, why: three mistakes must not look as one.</summary>
 internal static class CertificateVerdict
 {
+    private const string Foreign = "is not signed by this node's authority";
+
     /// <summary>Judges what another daemon has shown.</summary>
     /// <param name="certificate">The certificate; null for none.</param>
     /// <param name="errors">
@@ -26,7 +28,8 @@ internal static class CertificateVerdict
         }
 
         using var shown = new X509Certificate2(certificate);
-        return JudgeChain(shown, authority) is { } fault ? $"its certificate, for \"{NameOf(shown)}\", {fault}"
+        return JudgeChain(shown, authority) is { } fault
+            ? $"its certificate, for \"{NameOf(shown)}\", {fault}{(fault == Foreign ? " (or its preshared_key is another)" : "")}"
             : errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)
             ? $"its certificate is for \"{NameOf(shown)}\", and a peer \"{name}\" is expected there"
             : null;
@@ -52,7 +55,7 @@ internal static class CertificateVerdict
         const X509ChainStatusFlags NotOurs =
             X509ChainStatusFlags.PartialChain | X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.NotSignatureValid;
         return isBuilt || (faults & NotOurs) != 0
-            ? "is not signed by this node's authority (or its preshared_key is another)"
+            ? Foreign
             : faults.HasFlag(X509ChainStatusFlags.NotTimeValid)
             ? string.Create(
                 CultureInfo.InvariantCulture,

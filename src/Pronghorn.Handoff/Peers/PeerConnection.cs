@@ -103,7 +103,8 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         // Reading waits for bytes alone, and sees the end of the stream.
         await using CancellationTokenRegistration ending = cancellation.Register(() => _ = DisposeAsync().AsTask());
         Task beating = BeatAsync();
-        string? problem = await Task.Factory.StartNew(ReadUntilEnd, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        string? problem = await Task.Factory.StartNew(
+            ReadUntilEnd, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         await beating;
         return _pulse.IsDead ? SilenceOf(_pulse) : problem;
     }

@@ -50,7 +50,7 @@ internal static class PeerIdentity
             if (CertificateVerdict.JudgeChain(own, authority) is { } fault)
             {
                 throw new HandoffConfigurationException(
-                    $"certificate {configuration.Certificate} {fault}: no other node would take it; authority is {configuration.Authority}");
+                    $"certificate {configuration.Certificate} {fault}; no other node would take it. authority = {configuration.Authority}");
             }
 
             AssertIsNoPeers(CertificateVerdict.NameOf(own), "certificate " + configuration.Certificate, configuration);

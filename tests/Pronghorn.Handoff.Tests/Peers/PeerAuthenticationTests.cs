@@ -46,7 +46,8 @@ public sealed class PeerAuthenticationTests : IDisposable
         (SslStream client, Task<(SslStream Stream, string Name)> accepting) = await ConnectAsync(_others.Issue("edge-1"));
         AuthenticationException refusal = await Assert.ThrowsAsync<AuthenticationException>(() => accepting);
         Assert.Contains(
-            "its certificate, for \"edge-1\", is not signed by this node's authority", PeerFailure.Describe(refusal), StringComparison.Ordinal);
+            "its certificate, for \"edge-1\", is not signed by this node's authority", PeerFailure.Describe(refusal),
+            StringComparison.Ordinal);
         await client.DisposeAsync();
     }
 
