@@ -34,10 +34,16 @@ internal sealed class ConfigurationReader(string path)
                 continue;
             }
 
+            // Here and not where a value is shown: paths and names are in what others say as well.
+            if (ShownText.HasControl(line))
+            {
+                throw Wrong($"{ShownText.Quote(line)} has control characters; is this a configuration?");
+            }
+
             int equals = line.IndexOf('=', StringComparison.Ordinal);
             if (equals <= 0)
             {
-                throw Wrong($"\"{line}\" is not \"key = value\"");
+                throw Wrong($"{ShownText.Quote(line)} is not \"key = value\"");
             }
 
             string key = line[..equals].Trim();
@@ -96,10 +102,9 @@ internal sealed class ConfigurationReader(string path)
             case "peer_timeout":
                 return configuration with { PeerTimeout = Number(key, value, 5, 3600) };
             default:
-                throw Wrong($"there is no key \"{key}\"; there are svcWorkerNum, port, local_ip, service_ip, peer, interface, "
-                    + "socket_directory, certificate, key, authority, preshared_key, name, held_megabytes, max_connections, "
-                    + "metrics, worker_group, "
-                    + "worker_moves_per_second and peer_timeout");
+                throw Wrong($"there is no key {ShownText.Quote(key)}; there are svcWorkerNum, port, local_ip, service_ip, peer, "
+                    + "interface, socket_directory, certificate, key, authority, preshared_key, name, held_megabytes, "
+                    + "max_connections, metrics, worker_group, worker_moves_per_second and peer_timeout");
         }
     }
 
@@ -119,7 +124,7 @@ internal sealed class ConfigurationReader(string path)
             HandoffPeer peer = Peer(value, configuration);
             if (peers.Any(other => other.Name == peer.Name || other.Addresses.Intersect(peer.Addresses).Any()))
             {
-                throw Wrong($"peer {peer.Name} at {peer.Daemon} is there twice, by its name or its address");
+                throw Wrong($"peer {ShownText.Of(peer.Name)} at {peer.Daemon} is there twice, by its name or its address");
             }
 
             peers.Add(peer);
@@ -138,7 +143,8 @@ internal sealed class ConfigurationReader(string path)
             bool HasFamily(ImmutableArray<IpAddress> addresses) => addresses.Any(address => address.IsIpv4 == service.IsIpv4);
 
             string? lacking = !HasFamily(configuration.LocalAddresses) ? "local_ip"
-                : configuration.Peers.FirstOrDefault(peer => !HasFamily(peer.Addresses)) is { } peer ? $"peer {peer.Name}" : null;
+                : configuration.Peers.FirstOrDefault(peer => !HasFamily(peer.Addresses)) is { } peer
+                ? $"peer {ShownText.Of(peer.Name)}" : null;
             if (lacking is not null)
             {
                 throw new HandoffConfigurationException(
@@ -183,14 +189,14 @@ internal sealed class ConfigurationReader(string path)
 
         if (addresses.Length == 0)
         {
-            throw Wrong($"\"{value}\" is not \"NAME ADDRESS [SECOND-ADDRESS] [PORT]\", as \"peer = edge-2 10.0.0.3\"");
+            throw Wrong($"{ShownText.Quote(value)} is not \"NAME ADDRESS [SECOND-ADDRESS] [PORT]\", as \"peer = edge-2 10.0.0.3\"");
         }
 
         int port = hasPort
             ? Number("peer's port", words[^1], FewestPort, ushort.MaxValue)
             : _seen.ContainsKey("port") ? configuration.Port : DefaultPort;
         return parsed.Any(address => configuration.LocalAddresses.Contains(address)) && port == configuration.Port
-            ? throw Wrong($"peer {words[0]} is this node itself")
+            ? throw Wrong($"peer {ShownText.Of(words[0])} is this node itself")
             : new HandoffPeer(words[0], new TcpEnd(parsed[0], (ushort)port)) { Addresses = [.. parsed] };
     }
 
@@ -206,7 +212,7 @@ internal sealed class ConfigurationReader(string path)
         [
             .. words.Select(word => IpAddress.TryParse(word, out IpAddress address) && !address.IsAny && !address.IsMulticast
                 ? address
-                : throw Wrong($"{key}: \"{word}\" is not an address that a node can have")),
+                : throw Wrong($"{key}: {ShownText.Quote(word)} is not an address that a node can have")),
         ];
         return addresses.Distinct().Count() == addresses.Length ? addresses : throw Wrong($"{key} has one address twice");
     }
@@ -215,22 +221,23 @@ internal sealed class ConfigurationReader(string path)
         int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= fewest && number <= most
             ? number
             : throw Wrong(string.Create(
-                CultureInfo.InvariantCulture, $"{key} is \"{value}\"; it must be a whole number from {fewest} to {most}"));
+                CultureInfo.InvariantCulture, $"{key} is {ShownText.Quote(value)}; it must be a whole number from {fewest} to {most}"));
 
     // It is in a certificate: at most 64 characters (RFC 5280, ub-common-name), and no address, which would be compared otherwise.
     private string NodeName(string key, string value) => HandoffConfiguration.IsNodeName(value)
         ? value
-        : throw Wrong($"{key} is \"{value}\"; it must be 1 to 64 letters, digits, '-', '_' and '.', and not an address");
+        : throw Wrong($"{key} is {ShownText.Quote(value)}; it must be 1 to 64 letters, digits, '-', '_' and '.', and not an address");
 
     // With a port: IPEndPoint takes an address alone too.
     private IPEndPoint EndPoint(string key, string value) => IPEndPoint.TryParse(value, out IPEndPoint? end) && end.Port != 0
         ? end
-        : throw Wrong($"{key} is \"{value}\"; it must be ADDRESS:PORT, as 127.0.0.1:9951 or [::1]:9951");
+        : throw Wrong($"{key} is {ShownText.Quote(value)}; it must be ADDRESS:PORT, as 127.0.0.1:9951 or [::1]:9951");
 
     private string Text(string key, string value) => value.Length > 0 ? value : throw Wrong($"{key} is empty");
 
-    private string AbsolutePath(string key, string value) =>
-        value.StartsWith('/') ? value : throw Wrong($"{key} is \"{value}\"; it must be a path from the root, as /etc/tcpm/{key}.pem");
+    private string AbsolutePath(string key, string value) => value.StartsWith('/')
+        ? value
+        : throw Wrong($"{key} is {ShownText.Quote(value)}; it must be a path from the root, as /etc/tcpm/{key}.pem");
 
     private HandoffConfigurationException Wrong(string message) =>
         new(string.Create(CultureInfo.InvariantCulture, $"{path}:{_line}: {message}"));

@@ -100,6 +100,46 @@ public sealed class HandoffConfigurationTests
     }
 
     [Theory]
+    [InlineData("\e[31mred\a = 1", "tcpm.conf:2: \"\\x1b[31mred\\x07 = 1\" has control characters")]
+    [InlineData("preshared_key = /etc/\e]0;title\a", "/etc/\\x1b]0;title\\x07\" has control characters")]
+    [InlineData("peer = a\u009bK 10.0.0.3", "peer = a\\x9bK 10.0.0.3")]
+    [InlineData("port = \u202e0591", "port is \"\\u{202e}0591\"")]
+    [InlineData("\u007fELF\u0002\0\0", "\"\\x7fELF\\x02\\x00\\x00\"")]
+    public void Garbage_IsShownWithoutWhatSteersATerminal(string line, string expected)
+    {
+        string message = Assert.Throws<HandoffConfigurationException>(
+            () => HandoffConfiguration.Parse("tcpm.conf", "local_ip = 10.0.0.2\n" + line)).Message;
+        Assert.Contains(expected, message, StringComparison.Ordinal);
+        Assert.DoesNotContain(message, static one => char.IsControl(one) || one == '\u202e');
+    }
+
+    [Theory]
+    [InlineData("LONG")]
+    [InlineData("LONG = 1")]
+    [InlineData("port = LONG")]
+    [InlineData("metrics = LONG")]
+    [InlineData("certificate = LONG")]
+    [InlineData("name = LONG")]
+    [InlineData("service_ip = LONG")]
+    [InlineData("peer = LONG")]
+    [InlineData("peer = LONG 10.0.0.2")]
+    [InlineData("peer = LONG 10.0.0.3\npeer = LONG 10.0.0.4")]
+    public void LongLine_IsShortened_AndTheRestIsSaid(string line)
+    {
+        string text = "local_ip = 10.0.0.2\n" + line.Replace("LONG", new string('x', 100_000), StringComparison.Ordinal);
+        string message = Assert.Throws<HandoffConfigurationException>(() => HandoffConfiguration.Parse("tcpm.conf", text)).Message;
+        Assert.InRange(message.Length, 1, 600);
+        Assert.Matches("xxx\\.\\.\\.\"? \\(100[0-9]{3} characters\\)(;| is| at)", message);
+    }
+
+    [Theory]
+    [InlineData("# \e[31m")]
+    [InlineData("port\t=\t1951\r")]
+    [InlineData("interface = größe-日本")]
+    public void CommentsBlanksAndLetters_AreNoGarbage(string line) =>
+        Assert.NotNull(HandoffConfiguration.Parse("tcpm.conf", "local_ip = 10.0.0.2\n" + line));
+
+    [Theory]
     [InlineData("")]
     [InlineData("local_ip = 0.0.0.0")]
     [InlineData("local_ip = 10.0.0.1 10.0.0.1")]
