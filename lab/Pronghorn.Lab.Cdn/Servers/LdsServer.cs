@@ -12,6 +12,7 @@ using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Lab.Cdn.Topology;
 using Pronghorn.Linux.Files;
+using Pronghorn.Linux.Interop;
 
 namespace Pronghorn.Lab.Cdn.Servers;
 
@@ -55,7 +56,7 @@ public sealed class LdsServer : IDisposable
         _path = Path.GetFullPath(path);
         _say = say;
         int result = DirectoryWatch.Open(Path.GetDirectoryName(_path)!, out DirectoryWatch? watch);
-        _watch = watch ?? throw new IOException($"{Path.GetDirectoryName(_path)} cannot be watched: error {-result} (errno(3))");
+        _watch = watch ?? throw new IOException($"{Path.GetDirectoryName(_path)} cannot be watched: {Errno.Describe(result)}");
         try
         {
             _ring = new HashRing(PopStructure.Read(_path));
@@ -196,7 +197,7 @@ public sealed class LdsServer : IDisposable
             int result = _watch.Wait(events);
             if (result < 0)
             {
-                _say($"{_path} is no longer followed: error {-result} (errno(3))");
+                _say($"{_path} is no longer followed: {Errno.Describe(result)}");
                 return;
             }
 

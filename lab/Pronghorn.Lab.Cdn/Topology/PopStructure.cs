@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Linq;
+using Pronghorn.Linux.Files;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 
@@ -57,7 +58,7 @@ public sealed record PopStructure(IReadOnlyList<PopNode> Nodes, int VirtualNodes
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new PopStructureException($"{path}: {failure.Message}", failure);
+            throw new PopStructureException($"{path}: {FileFailure.Describe(path, failure)}", failure);
         }
     }
 

@@ -4,6 +4,7 @@ using System.Collections.Immutable;
 using System.IO;
 using System.Linq;
 using System.Net;
+using Pronghorn.Linux.Files;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 
@@ -98,7 +99,7 @@ public sealed record HandoffConfiguration
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new HandoffConfigurationException($"{path}: {failure.Message}", failure);
+            throw new HandoffConfigurationException($"{path}: {FileFailure.Describe(path, failure)}", failure);
         }
     }
 

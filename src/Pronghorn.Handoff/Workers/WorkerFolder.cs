@@ -25,7 +25,7 @@ internal static class WorkerFolder
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"socket_directory: {folder} cannot be made: {failure.Message}", failure);
+            throw new IOException($"socket_directory: {folder} cannot be made: {FileFailure.Describe(folder, failure)}", failure);
         }
     }
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using System;
+using System.Runtime.InteropServices;
+
 namespace Pronghorn.Linux.Interop;
 
 /// <summary>Error numbers of the kernel (errno(3)), as the positive values of the generic ABI (x86-64, arm64).</summary>
@@ -43,6 +46,9 @@ public static class Errno
     /// <summary>ENODEV: no such device.</summary>
     public const int NoDevice = 19;
 
+    /// <summary>EISDIR: it is a directory.</summary>
+    public const int IsDirectory = 21;
+
     /// <summary>EINVAL: invalid argument.</summary>
     public const int Invalid = 22;
 
@@ -51,6 +57,9 @@ public static class Errno
 
     /// <summary>ERANGE: result out of range.</summary>
     public const int Range = 34;
+
+    /// <summary>ENAMETOOLONG: file name too long.</summary>
+    public const int NameTooLong = 36;
 
     /// <summary>ENOSYS: system call not implemented.</summary>
     public const int NotImplemented = 38;
@@ -75,4 +84,8 @@ public static class Errno
 
     /// <summary>ETOOMANYREFS: too many references; more descriptors are on their way over Unix sockets than a process may have.</summary>
     public const int TooManyReferences = 109;
+
+    /// <summary>What strerror(3) says of a number, as "Connection refused".</summary>
+    /// <param name="number">The number, or a negative one as calls here return it.</param>
+    public static string Describe(long number) => Marshal.GetPInvokeErrorMessage((int)Math.Abs(number));
 }

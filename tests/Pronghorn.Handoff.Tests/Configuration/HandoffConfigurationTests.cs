@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
+using System.IO;
 using System.Linq;
 using Pronghorn.Handoff.Configuration;
 using Pronghorn.Linux.Tcp;
@@ -148,6 +149,18 @@ public sealed class HandoffConfigurationTests
         "local_ip",
         Assert.Throws<HandoffConfigurationException>(() => HandoffConfiguration.Parse("tcpm.conf", text)).Message,
         StringComparison.Ordinal);
+
+    [Fact]
+    public void FileThatCannotBeRead_IsNamedOnce()
+    {
+        string folder = Directory.CreateTempSubdirectory("tcpm-").FullName;
+        string path = Path.Combine(folder, "tcpm.conf");
+        File.CreateSymbolicLink(path, path);
+        Assert.Equal(
+            path + ": Too many levels of symbolic links",
+            Assert.Throws<HandoffConfigurationException>(() => HandoffConfiguration.Read(path)).Message);
+        Directory.Delete(folder, recursive: true);
+    }
 
     [Fact]
     public void ServiceAddresses_AreRead()

@@ -95,8 +95,15 @@ public sealed class LdsTests : IDisposable
     }
 
     [Fact]
-    public void FirstFile_MustBeRight() => Assert.Throws<PopStructureException>(
-        () => new LdsServer(FilePath, new IPEndPoint(IPAddress.Loopback, 0), _said.Add));
+    public void FirstFile_MustBeThere_AndIsNamedOnce() => Assert.Equal(
+        FilePath + ": No such file or directory",
+        Assert.Throws<PopStructureException>(() => new LdsServer(FilePath, new IPEndPoint(IPAddress.Loopback, 0), _said.Add)).Message);
+
+    [Fact]
+    public void FolderOfTheFile_MustBeThere_AndTheReasonIsInWords() => Assert.Equal(
+        FilePath + " cannot be watched: No such file or directory",
+        Assert.Throws<IOException>(
+            () => new LdsServer(FilePath + "/pop_struct.conf", new IPEndPoint(IPAddress.Loopback, 0), _said.Add)).Message);
 
     /// <inheritdoc/>
     public void Dispose()
