@@ -113,7 +113,7 @@ public sealed class EventLoop : SynchronizationContext, IDisposable
     }
 
     private static int Checked(int result, string call) =>
-        result >= 0 ? result : throw new LabException($"{call} failed with {-result} (errno(3))");
+        result >= 0 ? result : throw new LabException($"{call}: {Errno.Describe(result)}");
 
     private void RunPosted()
     {

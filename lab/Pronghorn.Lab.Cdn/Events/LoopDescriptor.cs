@@ -215,7 +215,7 @@ public sealed class LoopDescriptor : IDisposable
         }
     }
 
-    private static IOException Failure(string call, long result) => new($"{call} failed with {-result} (errno(3))");
+    private static IOException Failure(string call, long result) => new($"{call}: {Errno.Describe(result)}");
 
     /// <summary>An event that is taken by waiting for it.</summary>
     private sealed class Readiness : IValueTaskSource

@@ -221,7 +221,7 @@ internal sealed class Relay(EventLoop loop) : IDisposable
         int result = Libc.Pipe(EventLoop.DescriptorFlags, out int read, out int write);
         if (result < 0)
         {
-            throw new IOException($"pipe2 failed with {-result} (errno(3))");
+            throw new IOException($"pipe2: {Errno.Describe(result)}");
         }
 
         // The default of 16 pages does where a user's share of memory for pipes is used up.

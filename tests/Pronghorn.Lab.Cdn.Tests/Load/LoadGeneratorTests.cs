@@ -28,4 +28,16 @@ public sealed class LoadGeneratorTests
         Assert.StartsWith("at the end 3 had got nothing", got.FirstProblem, System.StringComparison.Ordinal);
         Assert.True(got.StallP50 >= 1000, $"{got.StallP50} ms");
     }
+
+    [Fact]
+    public void NobodyListens_IsSaidInWords()
+    {
+        // Bound and not listening: nobody else can have the port meanwhile.
+        using var bound = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        bound.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var target = new TcpEnd(IpAddress.Parse("127.0.0.1"), (ushort)((IPEndPoint)bound.LocalEndPoint!).Port);
+        var options = new LoadOptions { Target = target, Connections = 1, WarmUp = 0, Seconds = 0.1 };
+        LoadResult got = new LoadGenerator(options, static () => { }).Run();
+        Assert.Equal($"connect to {target}: Connection refused", got.FirstProblem);
+    }
 }
