@@ -5,6 +5,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.IO;
 using System.Linq;
+using System.Net.Sockets;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Cli.Hosting;
@@ -56,7 +57,7 @@ internal static class HandoffCommand
         {
             using var interruption = new Interruption();
             var read = HandoffConfiguration.Read(result.GetValue(configuration)!);
-            using HandoffDaemon daemon = UnprivilegedStart.Create(read, result.GetValue(instance)!, Terminal.Note);
+            using HandoffDaemon daemon = await StartAsync(read, result.GetValue(instance)!);
             HandoffStatus status = daemon.GetStatus();
             Terminal.Note($"connections move over {status.Interface}; workers' sockets are in {read.SocketDirectory}");
             if (status.InboundLimit != read.MaximumConnections || status.OutboundLimit != read.MaximumConnections)
@@ -70,6 +71,42 @@ internal static class HandoffCommand
             return ExitStatus.Done;
         }));
         return command;
+    }
+
+    private static async Task<HandoffDaemon> StartAsync(HandoffConfiguration configuration, string instance)
+    {
+        try
+        {
+            return UnprivilegedStart.Create(configuration, instance, Terminal.Note);
+        }
+        catch (IOException failure) when (failure.InnerException is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
+        {
+            throw new CommandException(await DescribeTakenPortAsync(failure, configuration.SocketDirectory, s_patience));
+        }
+    }
+
+    /// <summary>
+    /// Why the daemons' port is taken: mostly by a daemon that runs already, as a service. By another program, nothing more is known.
+    /// </summary>
+    /// <param name="failure">What listening there failed with.</param>
+    /// <param name="folder">The folder of Unix sockets, where a daemon of the same configuration answers.</param>
+    /// <param name="patience">How long it is waited for.</param>
+    internal static async Task<string> DescribeTakenPortAsync(IOException failure, string folder, TimeSpan patience)
+    {
+        const string Runs = "another daemon of this node runs already";
+        try
+        {
+            HandoffStatus other = await HandoffStatus.AskAsync(folder, patience, CancellationToken.None);
+            return string.Create(CultureInfo.InvariantCulture, $"{Runs}, process {other.ProcessId} ({failure.Message})");
+        }
+        catch (IOException unanswered) when (unanswered.InnerException is OperationCanceledException)
+        {
+            return $"{Runs}, and hangs ({failure.Message}; {unanswered.Message})";
+        }
+        catch (IOException)
+        {
+            return failure.Message;
+        }
     }
 
     private static Command CreateStatus()
