@@ -29,15 +29,17 @@ public sealed class LasServer : IDisposable
     private readonly ContentCache _cache;
 
     /// <summary>Listens; <see cref="RunAsync"/> serves.</summary>
+    /// <param name="options">How it works.</param>
+    /// <param name="say">Is told when a worker lacks the handoff daemon, and when it is there again; any worker's thread calls it.</param>
     /// <exception cref="IOException">The address or port is not to be had.</exception>
-    public LasServer(LasOptions options)
+    public LasServer(LasOptions options, Action<string>? say = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         _cache = new ContentCache(options.Origin);
         var counts = new LasCounts();
         for (int index = 0; index < options.Workers; index++)
         {
-            _workers.Add(new LasWorker(options, index, Listen(options), _cache, counts));
+            _workers.Add(new LasWorker(options, index, Listen(options), _cache, counts, say ?? (static _ => { })));
         }
     }
 

@@ -29,13 +29,16 @@ internal sealed class LasWorker : IDisposable
     private readonly Socket _listener;
     private readonly LdsClient? _lds;
     private readonly HashSet<LasSession> _sessions = [];
+    private readonly Action<string> _say;
     private HandoffClient? _handoff;
+    private DaemonState _daemon;
     private int _underWay;
     private long _heard;
     private uint _nextWorker;
 
-    internal LasWorker(LasOptions options, int index, Socket listener, ContentCache cache, LasCounts counts)
+    internal LasWorker(LasOptions options, int index, Socket listener, ContentCache cache, LasCounts counts, Action<string> say)
     {
+        _say = say;
         Options = options;
         Index = index;
         _listener = listener;
@@ -183,16 +186,23 @@ internal sealed class LasWorker : IDisposable
                 if (!result.IsDone)
                 {
                     Counts.AddStayed(result.Text);
+                    Tell(DaemonState.Refuses, $"the handoff daemon does not take its connections: {result.Text}");
+                }
+                else
+                {
+                    Tell(DaemonState.Serves, "the handoff daemon is there");
                 }
 
                 if (result.IsDone || client.Ended.IsCompleted)
                 {
                     await ServeDaemonAsync(client, cancellation);
+                    Tell(DaemonState.Absent, "the handoff daemon has gone; requests for others' contents are relayed meanwhile");
                 }
             }
             catch (IOException failure)
             {
                 Counts.AddStayed(failure.Message);
+                Tell(DaemonState.Absent, $"{failure.Message}; requests for others' contents are relayed meanwhile");
             }
             catch (OperationCanceledException)
             {
@@ -207,6 +217,17 @@ internal sealed class LasWorker : IDisposable
             {
                 return;
             }
+        }
+    }
+
+    /// <summary>Says what is news. By worker: each has a session of its own, and may lack the daemon where others do not.</summary>
+    private void Tell(DaemonState state, string text)
+    {
+        DaemonState former = _daemon;
+        _daemon = state;
+        if (former != state && (former, state) != (DaemonState.Unknown, DaemonState.Serves))
+        {
+            _say(FormattableString.Invariant($"worker {Index}: {text}"));
         }
     }
 
@@ -268,5 +289,13 @@ internal sealed class LasWorker : IDisposable
 
         session.Close();
         _sessions.Remove(session);
+    }
+
+    private enum DaemonState
+    {
+        Unknown,
+        Absent,
+        Refuses,
+        Serves,
     }
 }

@@ -212,7 +212,7 @@ internal static class CdnServerCommands
     private static int Serve(LasOptions options) => CdnCommand.Guard(async () =>
     {
         using var interruption = new Interruption();
-        using var server = new LasServer(options);
+        using var server = new LasServer(options, Terminal.Note);
         await server.RunAsync(interruption.Token);
         return ExitStatus.Done;
     });

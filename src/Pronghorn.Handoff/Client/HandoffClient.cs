@@ -84,7 +84,15 @@ public sealed class HandoffClient : IAsyncDisposable
         }
         catch (Exception failure) when (failure is SocketException or ArgumentException)
         {
-            throw new IOException($"{path}: no handoff daemon answers ({failure.Message}); is there a worker {worker}?", failure);
+            string reason = (failure as SocketException)?.SocketErrorCode switch
+            {
+                // .NET's name of ENOENT.
+                SocketError.AddressNotAvailable => FormattableString.Invariant(
+                    $"there is no such socket: no daemon has been started, or its svcWorkerNum is not more than {worker}"),
+                SocketError.ConnectionRefused => "the one that made it has ended",
+                _ => failure.Message,
+            };
+            throw new IOException($"{path}: no handoff daemon answers ({reason})", failure);
         }
 
         var client = new HandoffClient(control, path);
