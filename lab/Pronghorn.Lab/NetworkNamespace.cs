@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 
 namespace Pronghorn.Lab;
 
@@ -78,19 +79,7 @@ public sealed class NetworkNamespace : IDisposable
     }
 
     /// <summary>Ids of the processes inside.</summary>
-    public IReadOnlyList<int> GetProcessIds()
-    {
-        List<int> ids = [];
-        foreach (string line in LabCommand.TryRun("ip", "netns", "pids", Name).Output.Split('\n'))
-        {
-            if (int.TryParse(line, CultureInfo.InvariantCulture, out int id))
-            {
-                ids.Add(id);
-            }
-        }
-
-        return ids;
-    }
+    public IReadOnlyList<int> GetProcessIds() => GetProcessIds(Name);
 
     /// <summary>Kills the processes inside and removes the namespace with its interfaces.</summary>
     public void Dispose()
@@ -101,34 +90,33 @@ public sealed class NetworkNamespace : IDisposable
         }
     }
 
+    /// <summary>Has the processes of namespaces end, whoever made them: all together, and killed where a time does not do.</summary>
+    /// <param name="names">The namespaces.</param>
+    /// <param name="grace">How long the processes have together.</param>
+    public static void EndProcesses(IEnumerable<string> names, TimeSpan grace) =>
+        ProcessEnd.EndAll(names.SelectMany(GetProcessIds).Where(static id => id != Environment.ProcessId), grace);
+
     /// <summary>Whether a namespace of this name is there, whoever made it.</summary>
     public static bool Exists(string name) => File.Exists($"/run/netns/{name}");
 
     /// <summary>Kills the processes in a namespace and removes it with its interfaces, whoever made it.</summary>
     public static void Remove(string name)
     {
-        foreach (string line in LabCommand.TryRun("ip", "netns", "pids", name).Output.Split('\n'))
-        {
-            if (int.TryParse(line, CultureInfo.InvariantCulture, out int id) && id != Environment.ProcessId)
-            {
-                Kill(id);
-            }
-        }
-
+        ProcessEnd.KillAll(GetProcessIds(name).Where(static id => id != Environment.ProcessId));
         LabCommand.TryRun("ip", "netns", "delete", name);
     }
 
-    private static void Kill(int id)
+    private static List<int> GetProcessIds(string name)
     {
-        try
+        List<int> ids = [];
+        foreach (string line in LabCommand.TryRun("ip", "netns", "pids", name).Output.Split('\n'))
         {
-            using Process process = Process.GetProcessById(id);
-            process.Kill();
-            process.WaitForExit(5000);
+            if (int.TryParse(line, CultureInfo.InvariantCulture, out int id))
+            {
+                ids.Add(id);
+            }
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException)
-        {
-            // It ended by itself meanwhile.
-        }
+
+        return ids;
     }
 }

@@ -40,6 +40,7 @@ public sealed class CdnLab : IAsyncDisposable
 
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(2);
 
     private readonly CdnLabOptions _options;
     private readonly bool _keeps;
@@ -121,14 +122,13 @@ public sealed class CdnLab : IAsyncDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(program);
-        foreach (string line in LabCommand.TryRun("ip", "netns", "list").Output.Split('\n'))
-        {
-            string one = line.Split(' ')[0];
-            if (one.StartsWith(name + "-", StringComparison.Ordinal))
-            {
-                NetworkNamespace.Remove(one);
-            }
-        }
+        string[] places =
+        [
+            .. LabCommand.TryRun("ip", "netns", "list").Output.Split('\n').Select(static line => line.Split(' ')[0])
+                .Where(place => place.StartsWith(name + "-", StringComparison.Ordinal)),
+        ];
+        NetworkNamespace.EndProcesses(places, s_grace);
+        Array.ForEach(places, NetworkNamespace.Remove);
 
         LabCommand.TryRun(program[0], [.. program.Skip(1), "lb", "disable", "--instance", name]);
         string steering = Path.GetDirectoryName(HandoffDaemon.FolderOf(name))!;

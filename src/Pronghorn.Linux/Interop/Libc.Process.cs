@@ -9,6 +9,11 @@ public static unsafe partial class Libc
     /// <summary>getpid(2).</summary>
     public static int GetProcessId() => GetpidNative();
 
+    /// <summary>kill(2): 0 or a negative error number, -ESRCH where there is no such process.</summary>
+    /// <param name="process">The process; above 0, as others mean many at once.</param>
+    /// <param name="signal">The signal's number.</param>
+    public static int SendSignal(int process, int signal) => process > 0 ? Result(KillNative(process, signal)) : -Errno.Invalid;
+
     /// <summary>Nanoseconds of CLOCK_MONOTONIC, read in the process (vDSO) without a system call.</summary>
     public static long MonotonicNanoseconds()
     {
@@ -72,6 +77,9 @@ public static unsafe partial class Libc
 
     [LibraryImport(Library, EntryPoint = "getpid")]
     private static partial int GetpidNative();
+
+    [LibraryImport(Library, EntryPoint = "kill")]
+    private static partial int KillNative(int process, int signal);
 
     [LibraryImport(Library, EntryPoint = "clock_gettime")]
     [SuppressGCTransition]
