@@ -7,6 +7,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Pronghorn.Handoff.Configuration;
+using Pronghorn.Linux.Files;
 
 namespace Pronghorn.Handoff.Peers;
 
@@ -78,7 +79,7 @@ public static class SharedKey
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new HandoffConfigurationException($"preshared_key: {path}: {failure.Message}; {Advice}", failure);
+            throw new HandoffConfigurationException($"preshared_key: {path}: {FileFailure.Describe(path, failure)}; {Advice}", failure);
         }
     }
 
