@@ -115,7 +115,8 @@ public sealed class SharedKeyTests : IDisposable
 
     [Fact]
     public void File_ThatIsMissing_IsNamed() => Assert.Contains(
-        "preshared_key: /no/such/file: No such file or directory; ", Assert.Throws<HandoffConfigurationException>(() => SharedKey.Read("/no/such/file")).Message,
+        "preshared_key: /no/such/file: No such file or directory; ",
+        Assert.Throws<HandoffConfigurationException>(() => SharedKey.Read("/no/such/file")).Message,
         StringComparison.Ordinal);
 
     private void Write(string text)

@@ -37,7 +37,8 @@ public sealed class SystemdServiceTests : IDisposable
         Assert.Contains($"ExecStart={Program} lb enable --foreground $PRONGHORN_LB_OPTIONS\n", text, StringComparison.Ordinal);
         Assert.Contains($"EnvironmentFile=-{Environment}\n", text, StringComparison.Ordinal);
         _host.AddService(
-            Unit, text.Replace(Program, OurProgram, StringComparison.Ordinal).Replace(Environment, "/run/lb.env", StringComparison.Ordinal));
+            Unit,
+            text.Replace(Program, OurProgram, StringComparison.Ordinal).Replace(Environment, "/run/lb.env", StringComparison.Ordinal));
 
         _host.Start(Unit);
 
