@@ -35,7 +35,13 @@ public sealed class SystemdHost : IDisposable
         for groups in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
             [ -e $groups/$1 ] || continue
             echo $$ > $groups/cgroup.procs
-            find $groups/$1 -depth -type d -exec rmdir {} \;
+
+            # Processes of a namespace that has lost its first one are still ending.
+            for try in $(seq 100); do
+                find $groups/$1 -depth -type d -exec rmdir {} \; 2> /dev/null
+                [ -e $groups/$1 ] || break
+                sleep 0.05
+            done
         done
         """;
 

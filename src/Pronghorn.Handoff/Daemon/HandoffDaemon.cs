@@ -33,6 +33,7 @@ public sealed class HandoffDaemon : IDisposable
     private const string HoldDevice = "tcpm%d";
 
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_stopped = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan s_stop = TimeSpan.FromSeconds(5);
 
     // Of looks: audits between those that each new stream brings.
@@ -56,7 +57,7 @@ public sealed class HandoffDaemon : IDisposable
     private readonly IReadOnlyList<Socket> _listeners;
     private readonly Unsettled _unsettled = new();
     private readonly Seeker _seeker;
-    private readonly Action<string> _log;
+    private readonly DaemonLog _log;
     private readonly SystemdNotifier _systemd = new();
     private volatile bool _isStopping;
 
@@ -75,9 +76,14 @@ public sealed class HandoffDaemon : IDisposable
     /// <summary>Takes over what <see cref="Prepare"/> has made: needs CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE for low ports.</summary>
     internal HandoffDaemon(HandoffConfiguration configuration, string instance, TapDevice device, Action<string>? log)
     {
-        _log = log ?? (static _ => { });
+        _log = new DaemonLog(log ?? (static _ => { }));
         _configuration = configuration;
         PeerAuthentication authentication = PeerIdentity.Read(configuration);
+        if (authentication.OwnFault is { } fault)
+        {
+            _log.Add(fault);
+        }
+
         (NetworkInterface found, int index) = FindInterface(configuration);
         _interface = found.Name;
         _listeners = Listen(configuration);
@@ -96,7 +102,7 @@ public sealed class HandoffDaemon : IDisposable
             (stream, link) => new PeerConnection(
                 stream, _node, _workers!, _lifetimes, unsettled: _unsettled, link: link, seeker: _seeker,
                 address: link.Peer.Addresses[0], anchors: request => AnchorOf(request, link)),
-            _log);
+            _log.Add, TimeSpan.FromSeconds(configuration.PeerTimeout));
         int result = Lifetimes.Open(
             _node, Lifetimes.DefaultGrace, out Lifetimes? lifetimes, _peers.Find, _unsettled);
         _lifetimes = lifetimes ?? throw new IOException(string.Create(
@@ -155,11 +161,15 @@ public sealed class HandoffDaemon : IDisposable
     public async Task RunAsync(CancellationToken cancellation)
     {
         using var end = new CancellationTokenSource();
-        Task serving = Task.WhenAll(
+        Task[] parts =
+        [
             _peers.RunAsync(_listeners, end.Token), _status.RunAsync(end.Token), LookAfterPeersAsync(end.Token),
-            KeepSeekingAsync(end.Token), _systemd.WatchAsync(IsAlive, end.Token));
+            KeepSeekingAsync(end.Token),
+        ];
         _systemd.Ready($"connections move over {_interface}");
-        await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, cancellation));
+
+        // None ends by itself: one that does has failed, and half a daemon is worse than the next one.
+        await Task.WhenAny([.. parts, Task.Delay(Timeout.Infinite, cancellation)]);
         _isStopping = true;
         _systemd.Stopping();
         foreach (PeerLink link in _peers.Links)
@@ -174,7 +184,7 @@ public sealed class HandoffDaemon : IDisposable
         }
 
         await end.CancelAsync();
-        await serving;
+        await Task.WhenAll(parts);
     }
 
     /// <summary>How it is.</summary>
@@ -236,18 +246,26 @@ public sealed class HandoffDaemon : IDisposable
         {
             listener.Dispose();
         }
-    }
 
-    // Every lock of the daemon is in the way of its status: one that nobody gives back keeps this from returning.
-    private bool IsAlive() => GetStatus().ProcessId == Environment.ProcessId;
+        _log.DisposeAsync().AsTask().GetAwaiter().GetResult();
+    }
 
     private async Task LookAfterPeersAsync(CancellationToken cancellation)
     {
         using var timer = new PeriodicTimer(s_look);
+        long before = Environment.TickCount64;
         try
         {
             for (int look = 1; await timer.WaitForNextTickAsync(cancellation); look++)
             {
+                long now = Environment.TickCount64;
+                if (now - before > s_stopped.TotalMilliseconds)
+                {
+                    // This process was stopped, and nobody has tried to reach anybody meanwhile.
+                    _peers.Links.ToList().ForEach(link => link.LastSeen = now);
+                }
+
+                before = now;
                 long lastBegun = _peers.Links.Select(static link => link.LastBegun).DefaultIfEmpty().Max();
                 long sinceStream = (Environment.TickCount64 - lastBegun) / 1000;
                 bool isAudit = look % LooksBetweenAudits == 0 || s_auditsAfterStream.Contains((int)sinceStream);
@@ -255,6 +273,11 @@ public sealed class HandoffDaemon : IDisposable
                 {
                     LookAfter(link, isAudit, cancellation);
                 }
+
+                // Connections that have come and workers have locks that everything else needs too: where one is not given back,
+                // nothing more is said here.
+                _ = _lifetimes.TakenCount + _workers.RegisteredCount;
+                _systemd.Alive();
             }
         }
         catch (OperationCanceledException)
@@ -269,11 +292,14 @@ public sealed class HandoffDaemon : IDisposable
         using var timer = new PeriodicTimer(s_look);
         try
         {
-            while (!_configuration.ServiceAddresses.IsEmpty)
+            do
             {
-                _layer.KeepSeeking(TimeSpan.FromSeconds(_configuration.PeerTimeout));
-                await timer.WaitForNextTickAsync(cancellation);
+                if (!_configuration.ServiceAddresses.IsEmpty)
+                {
+                    _layer.KeepSeeking(TimeSpan.FromSeconds(_configuration.PeerTimeout));
+                }
             }
+            while (await timer.WaitForNextTickAsync(cancellation));
         }
         catch (OperationCanceledException)
         {
@@ -304,7 +330,7 @@ public sealed class HandoffDaemon : IDisposable
     }
 
     private bool IsGivenUp(PeerLink link) =>
-        link.Connection is null && Environment.TickCount64 - link.LastSeen > _configuration.PeerTimeout * 1000L;
+        !link.IsReached && Environment.TickCount64 - link.LastSeen > _configuration.PeerTimeout * 1000L;
 
     private AskedNode[] ListAskedNodes() =>
         [.. from link in _peers.Links where !IsGivenUp(link) select new AskedNode(link.Peer.Addresses[0], link)];
@@ -313,10 +339,10 @@ public sealed class HandoffDaemon : IDisposable
     {
         if (link.TakeNews() is { } news)
         {
-            _log(news);
+            _log.Add(news);
         }
 
-        if (link.Connection is not null)
+        if (link.IsReached)
         {
             link.LastSeen = Environment.TickCount64;
             if (isAudit)

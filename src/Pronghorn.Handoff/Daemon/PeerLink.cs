@@ -26,14 +26,33 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
     private bool _isToldSilent;
     private bool _isLost;
     private Task _auditing = Task.CompletedTask;
+    private int _handshakes;
 
     internal HandoffPeer Peer => peer;
 
-    /// <summary>What last went wrong with it; null when it works, or nothing was tried yet.</summary>
+    /// <summary>What last went wrong with it; null where nothing has yet.</summary>
     internal string? Problem { get; set; }
 
     /// <summary>When its address last answered, in any way; from <see cref="Environment.TickCount64"/>.</summary>
     internal long LastSeen { get; set; } = Environment.TickCount64;
+
+    /// <summary>Whether its kernel answered last and its daemon did not.</summary>
+    internal bool IsHanging { get; set; }
+
+    /// <summary>
+    /// Whether there is a connection with its address, whatever its daemon says or does not say over it: as long as its kernel
+    /// acknowledges, what it was given is in its hands.
+    /// </summary>
+    internal bool IsReached
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _handshakes + _connections.Count > 0;
+            }
+        }
+    }
 
     /// <summary>When its newest stream began; from <see cref="Environment.TickCount64"/>.</summary>
     internal long LastBegun { get; private set; }
@@ -88,17 +107,38 @@ internal sealed class PeerLink(HandoffPeer peer) : IMessageSender
             string? problem = await running;
             lock (_lock)
             {
+                // Before it looks as if there were none: this node may have been stopped for longer than anybody waits for a peer.
+                LastSeen = Environment.TickCount64;
                 _connections.Remove(connection);
                 _isLost |= connection.HasHeard && !_connections.Exists(static one => one.HasHeard);
             }
-
-            LastSeen = Environment.TickCount64;
 
             // A client of TLS 1.3 has finished the handshake before it is refused, and the alert may be lost in the end of the stream.
             Problem = connection.HasHeard ? problem ?? "its daemon has ended"
                 : $"it ended the stream before it said anything ({problem ?? "in order"}); it may refuse this node's certificate or key: "
                     + "its own log says why";
             return connection.HasHeard;
+        }
+    }
+
+    /// <summary>A connection is there, and the handshake begins.</summary>
+    internal void BeginHandshake()
+    {
+        lock (_lock)
+        {
+            LastSeen = Environment.TickCount64;
+            _handshakes++;
+        }
+    }
+
+    /// <summary>The handshake has ended.</summary>
+    /// <param name="isAnswering">Whether the other's kernel was there until now.</param>
+    internal void EndHandshake(bool isAnswering)
+    {
+        lock (_lock)
+        {
+            LastSeen = isAnswering ? Environment.TickCount64 : LastSeen;
+            _handshakes--;
         }
     }
 

@@ -26,6 +26,13 @@ internal sealed class PeerTable
     private static readonly TimeSpan s_shortestPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(5);
 
+    // Of a handshake with a daemon that hangs. Each that is given up leaves a connection in the queue of its listener, and one that is
+    // full would look as if the node had gone.
+    private static readonly TimeSpan s_longestHandshake = TimeSpan.FromSeconds(160);
+
+    // Pauses, which are up to twice as long, and a connect are to fit into the time after which a peer is given up.
+    private const int PausesInTimeout = 4;
+
     // Of streams whose other side has not said yet who it is. What comes from a peer's address has room of its own, and beyond either a
     // stream is closed at once: a queue that is full would look as if the node had gone, to those whose connections it has.
     private const int MostUnknown = 64;
@@ -42,18 +49,22 @@ internal sealed class PeerTable
     private readonly PeerAuthentication _authentication;
     private readonly Func<Stream, PeerLink, PeerConnection> _make;
     private readonly ConcurrentDictionary<string, int> _unknown = new();
-    private readonly RefusedStreams _refused;
+    private readonly RefusedStreams _refusedPeers;
+    private readonly RefusedStreams _refusedStrangers;
+    private readonly TimeSpan _longestPause;
 
     /// <summary>Makes the table.</summary>
     /// <param name="peers">The other nodes.</param>
     /// <param name="authentication">How daemons know each other.</param>
     /// <param name="make">Makes what runs over a stream.</param>
     /// <param name="log">Takes a line about streams that are refused.</param>
+    /// <param name="timeout">How long a peer's address may not answer until it is given up.</param>
     internal PeerTable(
         ImmutableArray<HandoffPeer> peers, PeerAuthentication authentication, Func<Stream, PeerLink, PeerConnection> make,
-        Action<string> log)
+        Action<string> log, TimeSpan timeout)
     {
-        _refused = new RefusedStreams(log);
+        (_refusedPeers, _refusedStrangers) = (new RefusedStreams(log), new RefusedStreams(log));
+        _longestPause = timeout / PausesInTimeout < s_longestPause ? timeout / PausesInTimeout : s_longestPause;
         _authentication = authentication;
         _make = make;
         Links = [.. peers.Select(peer => new PeerLink(peer))];
@@ -62,7 +73,7 @@ internal sealed class PeerTable
     internal ImmutableArray<PeerLink> Links { get; }
 
     /// <summary>Streams of those who could not show that they are one of the peers.</summary>
-    internal long RejectedCount => _refused.Count;
+    internal long RejectedCount => _refusedPeers.Count + _refusedStrangers.Count;
 
     /// <summary>The node that has an address; null for none.</summary>
     internal PeerLink? Find(IpAddress address) => Links.FirstOrDefault(link => link.Peer.Addresses.Contains(address));
@@ -70,8 +81,17 @@ internal sealed class PeerTable
     /// <summary>Connects and takes connections until cancelled.</summary>
     /// <param name="listeners">Sockets that listen already; disposed of here.</param>
     /// <param name="cancellation">Ends it.</param>
-    internal Task RunAsync(IReadOnlyList<Socket> listeners, CancellationToken cancellation) => Task.WhenAll(
-        [.. listeners.Select(listener => AcceptAsync(listener, cancellation)), .. Links.Select(link => ConnectAsync(link, cancellation))]);
+    internal async Task RunAsync(IReadOnlyList<Socket> listeners, CancellationToken cancellation)
+    {
+        Task[] all =
+        [
+            .. listeners.Select(listener => AcceptAsync(listener, cancellation)), .. Links.Select(link => ConnectAsync(link, cancellation)),
+        ];
+
+        // One that ends before it should has failed: that is not to wait for the others.
+        await await Task.WhenAny(all);
+        await Task.WhenAll(all);
+    }
 
     private static void Tend(Socket socket)
     {
@@ -86,12 +106,13 @@ internal sealed class PeerTable
     private async Task ConnectAsync(PeerLink link, CancellationToken cancellation)
     {
         TimeSpan pause = s_shortestPause;
-        for (int attempt = 0; !cancellation.IsCancellationRequested; attempt++)
+        TimeSpan patience = s_handshake;
+        for (int attempt = 0; !cancellation.IsCancellationRequested;)
         {
             IpAddress address = link.Peer.Addresses[attempt % link.Peer.Addresses.Length];
             try
             {
-                Stream stream = await OpenAsync(link, address, cancellation);
+                Stream stream = await OpenAsync(link, address, patience, cancellation);
                 bool isPeer = await link.UseAsync(_make(stream, link), cancellation);
                 pause = isPeer ? s_shortestPause : pause;
             }
@@ -104,32 +125,39 @@ internal sealed class PeerTable
                 return;
             }
 
+            // Where its kernel answers there is no use in trying elsewhere.
+            attempt += link.IsHanging ? 0 : 1;
+            patience = !link.IsHanging ? s_handshake : patience * 2 < s_longestHandshake ? patience * 2 : s_longestHandshake;
+
             // Spread: after a node's restart all others come at once.
             await Task.Delay(pause * (1 + Random.Shared.NextDouble()), cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause;
+            pause = pause * 2 < _longestPause ? pause * 2 : _longestPause;
         }
     }
 
-    private async Task<Stream> OpenAsync(PeerLink link, IpAddress to, CancellationToken cancellation)
+    private async Task<Stream> OpenAsync(PeerLink link, IpAddress to, TimeSpan patience, CancellationToken cancellation)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        limit.CancelAfter(s_handshake);
+        limit.CancelAfter(patience);
+        link.IsHanging = false;
         var address = IPAddress.Parse(to.ToString());
         var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        bool isConnected = false;
+        (bool isConnected, bool isAnswering) = (false, false);
         try
         {
             Tend(socket);
-            return await OnThreadAsync(
+            Stream secure = await OnThreadAsync(
                 socket,
                 async stream =>
                 {
                     socket.Connect(new IPEndPoint(address, link.Peer.Daemon.Port));
-                    link.LastSeen = Environment.TickCount64;
+                    link.BeginHandshake();
                     isConnected = true;
                     return await _authentication.ConnectAsync(stream, link.Peer.Name, limit.Token);
                 },
                 limit.Token);
+            isAnswering = true;
+            return secure;
         }
         catch (Exception failure)
         {
@@ -140,15 +168,23 @@ internal sealed class PeerTable
             }
 
             socket.Dispose();
-            if (limit.IsCancellationRequested && !cancellation.IsCancellationRequested)
+            if (!limit.IsCancellationRequested || cancellation.IsCancellationRequested)
             {
-                string what = isConnected
-                    ? "it is connected, and its daemon has not finished the handshake: it hangs, or large packets are lost on the way (MTU)"
-                    : "it does not answer";
-                throw new IOException(string.Create(CultureInfo.InvariantCulture, $"after {s_handshake.TotalSeconds} s {what}"), failure);
+                throw;
             }
 
-            throw;
+            (isAnswering, link.IsHanging) = (isConnected, isConnected);
+            string what = isConnected
+                ? "it is connected, and its daemon has not finished the handshake: it hangs, or large packets are lost on the way (MTU)"
+                : "it does not answer";
+            throw new IOException(string.Create(CultureInfo.InvariantCulture, $"after {patience.TotalSeconds} s {what}"));
+        }
+        finally
+        {
+            if (isConnected)
+            {
+                link.EndHandshake(isAnswering);
+            }
         }
     }
 
@@ -188,9 +224,12 @@ internal sealed class PeerTable
         }
 
         EndUnknown(whose);
-        _refused.Add(address, "too many have come that have not said who they are", Environment.TickCount64);
+        RefusedOf(whose).Add(address, "too many have come that have not said who they are", Environment.TickCount64);
         socket.Dispose();
     }
+
+    // Strangers, of whom there may be many, are not to hide what is told of peers.
+    private RefusedStreams RefusedOf(string whose) => whose.Length > 0 ? _refusedPeers : _refusedStrangers;
 
     private void EndUnknown(string whose) => _unknown.AddOrUpdate(whose, 0, static (_, count) => count - 1);
 
@@ -207,7 +246,7 @@ internal sealed class PeerTable
             (stream, string name) = await OnThreadAsync(
                 socket, accepted => _authentication.AcceptAsync(accepted, limit.Token), limit.Token);
             link = Links.FirstOrDefault(one => one.Peer.Name == name);
-            reason = $"its certificate is for \"{name}\", which is no peer of the configuration";
+            reason = $"its certificate is for \"{ShownText.Of(name)}\", which is no peer of the configuration";
         }
         catch (Exception failure) when (IsOfThePeer(failure))
         {
@@ -225,7 +264,7 @@ internal sealed class PeerTable
             return;
         }
 
-        _refused.Add(address, reason, Environment.TickCount64);
+        RefusedOf(whose).Add(address, reason, Environment.TickCount64);
         if (stream is not null)
         {
             await stream.DisposeAsync();

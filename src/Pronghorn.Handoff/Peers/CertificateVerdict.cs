@@ -4,13 +4,17 @@ using System.Globalization;
 using System.Linq;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
+using Pronghorn.Handoff.Configuration;
 
 namespace Pronghorn.Handoff.Peers;
 
 /// <summary>Whether a certificate is one of the authority's, and if not, why: three mistakes must not look as one.</summary>
 internal static class CertificateVerdict
 {
-    private const string Foreign = "is not signed by this node's authority";
+    private const string Clock = "that is not now by this node's clock, or its authority's time is over";
+
+    /// <summary>The verdict about one that another authority has signed.</summary>
+    internal const string Foreign = "is not signed by this node's authority";
 
     /// <summary>Judges what another daemon has shown.</summary>
     /// <param name="certificate">The certificate; null for none.</param>
@@ -43,6 +47,9 @@ internal static class CertificateVerdict
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.Add(authority);
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+
+        // Who is not known yet must not have this node fetch what a certificate names.
+        chain.ChainPolicy.DisableCertificateDownloads = true;
         bool isBuilt = chain.Build(certificate);
         if (isBuilt && chain.ChainElements.Any(element =>
             element.Certificate.RawDataMemory.Span.SequenceEqual(authority.RawDataMemory.Span)))
@@ -59,12 +66,11 @@ internal static class CertificateVerdict
             : faults.HasFlag(X509ChainStatusFlags.NotTimeValid)
             ? string.Create(
                 CultureInfo.InvariantCulture,
-                $"is good from {certificate.NotBefore.ToUniversalTime():u} to {certificate.NotAfter.ToUniversalTime():u}, "
-                + $"and here it is {DateTime.UtcNow:u}, or its authority's time is over")
+                $"is good from {certificate.NotBefore.ToUniversalTime():u} to {certificate.NotAfter.ToUniversalTime():u}: {Clock}")
             : "is not good: " + string.Join("; ", chain.ChainStatus.Select(static status => status.StatusInformation.Trim()));
     }
 
     /// <summary>The name that a certificate is for, as it is printed.</summary>
-    internal static string NameOf(X509Certificate2 certificate) => string.Concat(
-        certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false).Take(64).Select(static one => char.IsControl(one) ? '?' : one));
+    internal static string NameOf(X509Certificate2 certificate) =>
+        ShownText.Of(certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false));
 }

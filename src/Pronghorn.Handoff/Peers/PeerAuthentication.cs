@@ -21,6 +21,12 @@ public sealed class PeerAuthentication(X509Certificate2 own, X509Certificate2 au
     // Version of the messages: a daemon that speaks another is told apart in the handshake (ALPN, RFC 7301).
     private static readonly List<SslApplicationProtocol> s_protocols = [new("pronghorn-handoff/3")];
 
+    // Offline: it is all that is shown, and what it says of its issuer is not fetched.
+    private readonly SslStreamCertificateContext _shown = SslStreamCertificateContext.Create(own, additionalCertificates: null, offline: true);
+
+    /// <summary>What is wrong with this daemon's own certificate, though another time may mend it; null for nothing.</summary>
+    public string? OwnFault { get; init; }
+
     /// <summary>Authenticates the daemon that was connected to, by its name.</summary>
     /// <exception cref="AuthenticationException">It is not who it should be; the message says why.</exception>
     public async Task<SslStream> ConnectAsync(Stream stream, string name, CancellationToken cancellation)
@@ -34,8 +40,9 @@ public sealed class PeerAuthentication(X509Certificate2 own, X509Certificate2 au
                 {
                     TargetHost = name,
                     ApplicationProtocols = s_protocols,
-                    ClientCertificates = [own],
+                    ClientCertificateContext = _shown,
                     EnabledSslProtocols = SslProtocols.Tls13,
+                    CertificateChainPolicy = Policy(),
                     RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
                         (fault = CertificateVerdict.Judge(certificate, errors, name, authority)) is null,
                 },
@@ -60,10 +67,11 @@ public sealed class PeerAuthentication(X509Certificate2 own, X509Certificate2 au
             await secure.AuthenticateAsServerAsync(
                 new SslServerAuthenticationOptions
                 {
-                    ServerCertificate = own,
+                    ServerCertificateContext = _shown,
                     ApplicationProtocols = s_protocols,
                     ClientCertificateRequired = true,
                     EnabledSslProtocols = SslProtocols.Tls13,
+                    CertificateChainPolicy = Policy(),
                     RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
                         (fault = CertificateVerdict.Judge(certificate, errors, null, authority)) is null,
                 },
@@ -76,5 +84,18 @@ public sealed class PeerAuthentication(X509Certificate2 own, X509Certificate2 au
 
         using var shown = new X509Certificate2(secure.RemoteCertificate!);
         return (secure, shown.GetNameInfo(X509NameType.SimpleName, forIssuer: false));
+    }
+
+    // The platform looks at the chain before it is asked for a verdict here, and would fetch what a stranger's certificate names.
+    private X509ChainPolicy Policy()
+    {
+        var policy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        policy.CustomTrustStore.Add(authority);
+        return policy;
     }
 }

@@ -126,9 +126,13 @@ public sealed class PeerConnection : IMessageSender, IAsyncDisposable
         try
         {
             Task sent = SendAsync(new Heartbeat(), _ended.Token).AsTask();
-            while (await timer.WaitForNextTickAsync(_ended.Token) && !_pulse.IsDead)
+            while (await timer.WaitForNextTickAsync(_ended.Token))
             {
                 _pulse.Beat(_stream.ReadCount);
+                if (_pulse.IsDead)
+                {
+                    break;
+                }
 
                 // The other may not read, and then what was said last is still on its way.
                 sent = sent.IsCompleted ? SendAsync(new Heartbeat(), _ended.Token).AsTask() : sent;

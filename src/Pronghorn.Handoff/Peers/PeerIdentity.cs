@@ -47,14 +47,20 @@ internal static class PeerIdentity
             // SslStream does not use a key that is in memory only as it was read.
             X509Certificate2 own = X509CertificateLoader.LoadPkcs12(bare.Export(X509ContentType.Pkcs12), null);
             X509Certificate2 authority = X509CertificateLoader.LoadCertificateFromFile(configuration.Authority);
-            if (CertificateVerdict.JudgeChain(own, authority) is { } fault)
+            string? fault = CertificateVerdict.JudgeChain(own, authority);
+            if (fault == CertificateVerdict.Foreign)
             {
                 throw new HandoffConfigurationException(
                     $"certificate {configuration.Certificate} {fault}; no other node would take it. authority = {configuration.Authority}");
             }
 
             AssertIsNoPeers(CertificateVerdict.NameOf(own), "certificate " + configuration.Certificate, configuration);
-            return new PeerAuthentication(own, authority);
+
+            // A clock that is wrong yet, or a time that is over: connections that have moved want a daemon all the same.
+            return new PeerAuthentication(own, authority)
+            {
+                OwnFault = fault is null ? null : $"certificate {configuration.Certificate} {fault}; no other node takes it",
+            };
         }
         catch (Exception failure) when (failure is CryptographicException or ArgumentException or IOException
             or UnauthorizedAccessException)

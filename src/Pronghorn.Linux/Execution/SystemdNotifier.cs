@@ -14,17 +14,28 @@ namespace Pronghorn.Linux.Execution;
 /// </summary>
 public sealed class SystemdNotifier
 {
+    private const int LongestWait = 5000; // ms
+
     private readonly string? _address = Environment.GetEnvironmentVariable("NOTIFY_SOCKET");
 
     /// <summary>How long systemd waits for a sign of life; null where it waits for none of this process.</summary>
     public TimeSpan? Watchdog { get; } = ReadWatchdog();
 
-    /// <summary>The service works.</summary>
+    /// <summary>The service has started.</summary>
     /// <param name="status">What it does, as a line.</param>
-    public void Ready(string status) => Send($"READY=1\nSTATUS={status}");
+    public void Ready(string status) => Send($"READY=1\nSTATUS={status}", isImportant: true);
 
     /// <summary>The service ends.</summary>
-    public void Stopping() => Send("STOPPING=1");
+    public void Stopping() => Send("STOPPING=1", isImportant: true);
+
+    /// <summary>The service is alive; to be said more often than every half of <see cref="Watchdog"/>, where that is not null.</summary>
+    public void Alive()
+    {
+        if (Watchdog is not null)
+        {
+            Send("WATCHDOG=1", isImportant: false);
+        }
+    }
 
     /// <summary>Says at half the interval asked for that the service is alive, while it is; until cancelled.</summary>
     /// <param name="isAlive">Looks. One that does not come back is a sign too.</param>
@@ -44,7 +55,7 @@ public sealed class SystemdNotifier
             {
                 if (isAlive())
                 {
-                    Send("WATCHDOG=1");
+                    Alive();
                 }
             }
         }
@@ -67,7 +78,7 @@ public sealed class SystemdNotifier
             : null;
     }
 
-    private void Send(string message)
+    private void Send(string message, bool isImportant)
     {
         if (string.IsNullOrEmpty(_address))
         {
@@ -78,8 +89,11 @@ public sealed class SystemdNotifier
         string path = _address[0] == '@' ? '\0' + _address[1..] : _address;
         try
         {
-            // The manager may be slow to read; the service must not wait for it.
-            using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { Blocking = false };
+            // A sign of life is followed by others and need not wait for a manager that is slow to read; what is said once has to.
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified)
+            {
+                Blocking = isImportant, SendTimeout = LongestWait,
+            };
             socket.SendTo(Encoding.UTF8.GetBytes(message), new UnixDomainSocketEndPoint(path));
         }
         catch (SocketException)

@@ -62,6 +62,21 @@ public sealed class PeerAuthenticationTests : IDisposable
         await RefusalOfServerAsync(_ours.Issue("edge-2", end: TimeSpan.FromMinutes(-1))), StringComparison.Ordinal);
 
     [Fact]
+    public async Task CertificateNamesWhereItsIssuerIs_NothingIsFetched()
+    {
+        using var elsewhere = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        elsewhere.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        elsewhere.Listen();
+        X509Certificate2 stranger = _others.Issue("edge-1", issuerAt: new Uri($"http://{elsewhere.LocalEndPoint}/issuer.cer"));
+
+        (SslStream client, Task<(SslStream Stream, string Name)> accepting) = await ConnectAsync(stranger);
+        await Assert.ThrowsAsync<AuthenticationException>(() => accepting);
+
+        Assert.False(elsewhere.Poll(0, SelectMode.SelectRead), "a stranger had it connect to an address");
+        await client.DisposeAsync();
+    }
+
+    [Fact]
     public async Task ServerThatSpeaksNoTls_IsRefused_WithAReason()
     {
         (NetworkStream near, NetworkStream far) = await OpenAsync();

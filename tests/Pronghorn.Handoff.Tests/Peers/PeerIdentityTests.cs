@@ -38,14 +38,22 @@ public sealed class PeerIdentityTests : IDisposable
     }
 
     [Fact]
-    public void CertificateThatNobodyWouldTake_IsNamed_WithItsFault()
+    public void CertificateOfAnotherAuthority_IsRefused()
     {
         using var others = new TestCertificates();
         using X509Certificate2 foreign = others.Issue("edge-1", isExportable: true);
-        using X509Certificate2 old = _certificates.Issue("edge-1", isExportable: true, TimeSpan.FromMinutes(-1));
 
         Assert.Contains("edge-1.pem is not signed by this node's authority", RefusalOf(foreign), StringComparison.Ordinal);
-        Assert.Contains("edge-1.pem is good from", RefusalOf(old), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void CertificateWhoseTimeIsOver_IsSaid_AndKeepsNoDaemonFromStarting()
+    {
+        using X509Certificate2 old = _certificates.Issue("edge-1", isExportable: true, TimeSpan.FromMinutes(-1));
+        using X509Certificate2 good = _certificates.Issue("edge-1", isExportable: true);
+
+        Assert.Contains("edge-1.pem is good from", PeerIdentity.Read(Configuration(old)).OwnFault, StringComparison.Ordinal);
+        Assert.Null(PeerIdentity.Read(Configuration(good)).OwnFault);
     }
 
     [Fact]
@@ -56,17 +64,16 @@ public sealed class PeerIdentityTests : IDisposable
         Assert.Contains("this node would be \"edge-2\", and that is a peer", RefusalOf(peers), StringComparison.Ordinal);
     }
 
-    private string RefusalOf(X509Certificate2 own)
+    private string RefusalOf(X509Certificate2 own) =>
+        Assert.Throws<HandoffConfigurationException>(() => PeerIdentity.Read(Configuration(own))).Message;
+
+    private HandoffConfiguration Configuration(X509Certificate2 own) => new()
     {
-        var configuration = new HandoffConfiguration
-        {
-            Certificate = Write("edge-1.pem", own.ExportCertificatePem()),
-            Key = Write("edge-1.key", own.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem()),
-            Authority = Write("authority.pem", _certificates.Authority.ExportCertificatePem()),
-            Peers = [new HandoffPeer("edge-2", new TcpEnd(IpAddress.Parse("192.0.2.2"), 1950))],
-        };
-        return Assert.Throws<HandoffConfigurationException>(() => PeerIdentity.Read(configuration)).Message;
-    }
+        Certificate = Write("edge-1.pem", own.ExportCertificatePem()),
+        Key = Write("edge-1.key", own.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem()),
+        Authority = Write("authority.pem", _certificates.Authority.ExportCertificatePem()),
+        Peers = [new HandoffPeer("edge-2", new TcpEnd(IpAddress.Parse("192.0.2.2"), 1950))],
+    };
 
     private string Write(string name, string text)
     {

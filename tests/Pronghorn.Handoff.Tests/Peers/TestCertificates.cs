@@ -23,13 +23,19 @@ internal sealed class TestCertificates : IDisposable
     /// <param name="name">The name.</param>
     /// <param name="isExportable">Whether its key may be written to a file.</param>
     /// <param name="end">When its time is over, from now; null for an hour.</param>
-    public X509Certificate2 Issue(string name, bool isExportable = false, TimeSpan? end = null)
+    /// <param name="issuerAt">Where it says that its issuer's certificate can be fetched; null for nowhere.</param>
+    public X509Certificate2 Issue(string name, bool isExportable = false, TimeSpan? end = null, Uri? issuerAt = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=" + name, key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
         names.AddDnsName(name);
         request.CertificateExtensions.Add(names.Build());
+        if (issuerAt is not null)
+        {
+            request.CertificateExtensions.Add(new X509AuthorityInformationAccessExtension([], [issuerAt.ToString()]));
+        }
+
         byte[] serial = RandomNumberGenerator.GetBytes(8);
         using X509Certificate2 bare = request.Create(
             Authority, DateTimeOffset.UtcNow.AddHours(-2), DateTimeOffset.UtcNow + (end ?? TimeSpan.FromHours(1)), serial);
