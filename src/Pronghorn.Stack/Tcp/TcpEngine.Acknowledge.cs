@@ -107,7 +107,7 @@ public sealed partial class TcpEngine
     /// <summary>RFC 9293 3.10.7.4: SND.WL1 and SND.WL2 keep old segments from changing the window.</summary>
     private static bool UpdateSendWindow(ref TransmissionControlBlock tcb, in TcpSegment segment)
     {
-        uint window = (uint)segment.Window << tcb.SndWindShift;
+        uint window = segment.WindowBytes(tcb.SndWindShift);
         bool newer = segment.Acknowledgment > tcb.SndUna || segment.Sequence > tcb.SndWl1
             || (segment.Sequence == tcb.SndWl1 && window > tcb.SndWnd);
         if (!newer)

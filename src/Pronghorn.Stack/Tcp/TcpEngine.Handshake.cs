@@ -175,6 +175,7 @@ public sealed partial class TcpEngine
             // The rest of the segment counts from RCV.NXT on (RFC 9293 3.10.7.4: "tailored").
             segment.Sequence += 1;
             segment.Flags &= ~TcpFlags.Syn;
+            segment.HadSyn = true;
             return true;
         }
 
@@ -192,7 +193,7 @@ public sealed partial class TcpEngine
 
         tcb.State = TcpState.Established;
         tcb.SndUna = tcb.Iss + 1;
-        tcb.SndWnd = (uint)segment.Window << tcb.SndWindShift;
+        tcb.SndWnd = segment.WindowBytes(tcb.SndWindShift);
         tcb.MaxSndWnd = Math.Max(tcb.MaxSndWnd, tcb.SndWnd);
         Establish(id, ref tcb, segment, tcb.Backoff == 0 ? _now - tcb.LastSentAt : Duration.Zero);
         if (tcb.Has(TcbFlags.FinQueued))

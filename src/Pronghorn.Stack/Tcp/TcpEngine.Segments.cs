@@ -57,11 +57,21 @@ public sealed partial class TcpEngine
     /// <summary>Sends an acknowledgment without data.</summary>
     private void SendAck(int id, ref TransmissionControlBlock tcb)
     {
-        if (SendControl(ref tcb, tcb.SndNxt, TcpFlags.Ack))
+        if (SendControl(ref tcb, AcceptableSequence(tcb), TcpFlags.Ack))
         {
             _counters.Add(Counter.TcpPureAcksOut);
             AckSent(id, ref tcb);
         }
+    }
+
+    /// <summary>
+    /// The sequence number of a segment without text: SND.NXT, or where the peer has taken its window back the edge of that, as the peer
+    /// would drop what begins beyond it, and never hear what it acknowledges (Linux: tcp_acceptable_seq). A window is told rounded down.
+    /// </summary>
+    private static SeqNumber AcceptableSequence(in TransmissionControlBlock tcb)
+    {
+        SeqNumber edge = tcb.SndUna + tcb.SndWnd;
+        return tcb.SndUna == tcb.Iss || tcb.SndNxt - edge < 1 << tcb.SndWindShift ? tcb.SndNxt : edge;
     }
 
     /// <summary>A segment just below the window, which the peer must answer: window probe and keep-alive.</summary>
@@ -76,7 +86,7 @@ public sealed partial class TcpEngine
     private void SendReset(int id, ref TransmissionControlBlock tcb)
     {
         _counters.Add(Counter.TcpOutRsts);
-        if (SendControl(ref tcb, tcb.SndNxt, TcpFlags.Rst | TcpFlags.Ack))
+        if (SendControl(ref tcb, AcceptableSequence(tcb), TcpFlags.Rst | TcpFlags.Ack))
         {
             AckSent(id, ref tcb);
         }

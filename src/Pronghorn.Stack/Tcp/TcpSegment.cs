@@ -19,6 +19,10 @@ internal struct TcpSegment
     public SeqNumber Acknowledgment;
     public TcpFlags Flags;
     public ushort Window;
+
+    /// <summary>Whether it came with a SYN, which is dealt with and gone from the flags: the window of such a one has no scale.</summary>
+    public bool HadSyn;
+
     public TcpOptions Options;
 
     /// <summary>Whether a queue has taken over the frame's reference.</summary>
@@ -30,6 +34,10 @@ internal struct TcpSegment
 
     /// <summary>The sequence number after the segment's last.</summary>
     public readonly SeqNumber End => Sequence + SequenceLength;
+
+    /// <summary>SEG.WND in bytes (RFC 7323 2.2: that of a SYN is not scaled, though both sides have agreed on a scale already).</summary>
+    /// <param name="shift">Snd.Wind.Shift.</param>
+    public readonly uint WindowBytes(int shift) => HadSyn ? Window : (uint)Window << shift;
 
     public readonly bool Is(TcpFlags flag) => (Flags & flag) != 0;
 }

@@ -266,6 +266,21 @@ public sealed class SendingTests
         Assert.Equal(5, net.ExpectAll().Count);
     }
 
+    /// <summary>A segment that begins beyond its window is none that the peer takes, nor what it acknowledges.</summary>
+    [Fact]
+    public void WindowIsShrunkUnderAFlight_WhatIsAcknowledgedBeginsWithinIt()
+    {
+        using TcpFixture net = Open();
+        net.Send(5 * Mss);
+        net.ExpectAll();
+        net.Peer(TcpFlags.Ack, ack: Mss, window: Mss);
+
+        net.Peer(TcpFlags.Ack, ack: Mss, window: Mss, payload: TcpFixture.Bytes(10));
+
+        SentSegment acknowledgment = net.ExpectWithin(Duration.FromMilliseconds(100));
+        Assert.Equal((2 * Mss, 0), (acknowledgment.Seq, acknowledgment.Length));
+    }
+
     [Fact]
     public void WindowIsShrunkToNothingUnderAFlight_PeerGoesOnAnswering_ConnectionLives()
     {

@@ -57,6 +57,20 @@ public sealed class WindowScaleAndTimestampTests
         Assert.Equal(1000u, other.Tcb.SndWnd);
     }
 
+    /// <summary>Found by a random seed: scaled, it let both ends send far beyond what the other took, and neither heard the other any more.</summary>
+    [Fact]
+    public void PeersWindow_IsNotScaledInTheSynAckOfASimultaneousOpen()
+    {
+        using var net = new TcpFixture();
+        net.StartConnect();
+        net.Peer(TcpFlags.Syn, -1, window: 1000, options: net.FullOptions());
+        Assert.Equal(TcpFlags.Syn | TcpFlags.Ack, net.Expect().Flags);
+
+        net.Peer(TcpFlags.Syn | TcpFlags.Ack, -1, 0, window: 1000, options: net.FullOptions());
+
+        Assert.Equal((TcpState.Established, 1000u), (net.State, net.Tcb.SndWnd));
+    }
+
     [Fact]
     public void PeerWithoutMssOption_Gets536()
     {
