@@ -22,7 +22,7 @@ public sealed class PeerAuthentication(X509Certificate2 own, X509Certificate2 au
     private static readonly List<SslApplicationProtocol> s_protocols = [new("pronghorn-handoff/3")];
 
     // Offline: it is all that is shown, and what it says of its issuer is not fetched.
-    private readonly SslStreamCertificateContext _shown = SslStreamCertificateContext.Create(own, additionalCertificates: null, offline: true);
+    private readonly SslStreamCertificateContext _shown = SslStreamCertificateContext.Create(own, null, offline: true);
 
     /// <summary>What is wrong with this daemon's own certificate, though another time may mend it; null for nothing.</summary>
     public string? OwnFault { get; init; }

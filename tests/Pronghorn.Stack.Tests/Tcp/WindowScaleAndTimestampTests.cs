@@ -57,7 +57,7 @@ public sealed class WindowScaleAndTimestampTests
         Assert.Equal(1000u, other.Tcb.SndWnd);
     }
 
-    /// <summary>Found by a random seed: scaled, it let both ends send far beyond what the other took, and neither heard the other any more.</summary>
+    /// <summary>Found by a random seed: both ends sent far beyond what the other took, and neither heard the other any more.</summary>
     [Fact]
     public void PeersWindow_IsNotScaledInTheSynAckOfASimultaneousOpen()
     {
