@@ -18,7 +18,7 @@ public sealed class HangingDaemonTests : IDisposable
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
-    private readonly DaemonWorld _world = new();
+    private readonly DaemonWorld _world = new(peerTimeout: 5);
 
     public void Dispose() => _world.Dispose();
 
@@ -52,14 +52,21 @@ public sealed class HangingDaemonTests : IDisposable
     }
 
     [Fact]
-    public async Task PeersDaemonHangsForLong_AnotherStreamIsTried_AndFoundWhenItGoesOn()
+    public async Task PeersDaemonHangsForLong_ItsNodeIsNotGivenUp_AndAnotherStreamIsFoundWhenItGoesOn()
     {
         Process hanging = await StartAllAsync();
+        using StreamReaderWriter there = _world.Connect(0);
+        Assert.Equal("1.a from 1.0", await there.AskAsync("get 1.a"));
         DaemonWorld.Signal(hanging, "STOP");
         try
         {
             await _world.ReadLogAsync(0, "peer node-1: not connected: nothing has come from its daemon for 15 s");
             await _world.ReadLogAsync(0, "its daemon has not finished the handshake");
+
+            // Several times peer_timeout. Its kernel has been there all the while, and so has the worker.
+            PeerStatus peer = (await _world.StatusOfAsync(0)).Peers.Single(static one => one.Name == "node-1");
+            Assert.Equal((0, false), (peer.GivenUp, peer.IsLost));
+            Assert.Equal("1.b from 1.0", await there.AskAsync("get 1.b"));
         }
         finally
         {
@@ -68,7 +75,8 @@ public sealed class HangingDaemonTests : IDisposable
 
         await _world.ReadLogAsync(0, "peer node-1: connected");
         using StreamReaderWriter moving = _world.Connect(0);
-        Assert.Equal("1.b from 1.0", await moving.AskAsync("get 1.b"));
+        Assert.Equal("1.c from 1.0", await moving.AskAsync("get 1.c"));
+        Assert.Equal("0.d from 0.0", await there.AskAsync("get 0.d"));
     }
 
     [Fact]
