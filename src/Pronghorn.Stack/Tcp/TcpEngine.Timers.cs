@@ -159,7 +159,7 @@ public sealed partial class TcpEngine
             tcb.StalledSince = head.Is(SegmentMarks.EverRetransmitted) ? _now : head.SentAt;
         }
 
-        if (GiveUp(id, ref tcb))
+        if (GiveUp(id, ref tcb, isProbing: false))
         {
             return;
         }
@@ -172,7 +172,7 @@ public sealed partial class TcpEngine
         StartRetransmitTimer(id, ref tcb);
     }
 
-    private bool GiveUp(int id, ref TransmissionControlBlock tcb)
+    private bool GiveUp(int id, ref TransmissionControlBlock tcb, bool isProbing)
     {
         bool orphan = tcb.Has(TcbFlags.Orphan);
         int userTimeout = tcb.Settings.UserTimeoutMilliseconds;
@@ -180,9 +180,12 @@ public sealed partial class TcpEngine
             && _now - tcb.StalledSince >= Duration.FromMilliseconds(userTimeout);
 
         // A peer that took its window back and goes on answering is alive (RFC 9293 MUST-34, MUST-37).
-        bool shut = tcb.SndWnd == 0 && !orphan && _now - tcb.LastReceivedAt <= RttEstimator.BackedOff(tcb) * 2;
-        bool tooOften = userTimeout == 0 && !shut
-            && tcb.Backoff >= (orphan ? Limits.OrphanRetries : Limits.DataRetries);
+        // Where nobody here waits for it any more, it has until probes are two minutes apart (Linux: tcp_probe_timer).
+        bool answers = tcb.SndWnd == 0 && _now - tcb.LastReceivedAt <= RttEstimator.BackedOff(tcb) * 2;
+        bool tooOften = userTimeout == 0 && (orphan || !answers)
+            && (answers && isProbing
+                ? RttEstimator.BackedOff(tcb) >= Limits.MaximumRto
+                : tcb.Backoff >= (orphan ? Limits.OrphanRetries : Limits.DataRetries));
         if (!tooLong && !tooOften)
         {
             return false;
@@ -214,7 +217,8 @@ public sealed partial class TcpEngine
 
         // A peer that goes on answering may keep its window shut for ever (MUST-37); one that is silent is gone.
         bool silent = _now - tcb.LastReceivedAt > RttEstimator.BackedOff(tcb) * 2;
-        if ((silent || tcb.Has(TcbFlags.Orphan) || tcb.Settings.UserTimeoutMilliseconds > 0) && GiveUp(id, ref tcb))
+        if ((silent || tcb.Has(TcbFlags.Orphan) || tcb.Settings.UserTimeoutMilliseconds > 0)
+            && GiveUp(id, ref tcb, isProbing: true))
         {
             return;
         }

@@ -206,6 +206,30 @@ public sealed class SendingTests
     }
 
     [Fact]
+    public void ZeroWindowOfAnOrphan_WhosePeerAnswers_IsProbedUntilProbesAreTwoMinutesApart()
+    {
+        using TcpFixture net = Open();
+        net.Send(10);
+        net.Expect();
+        net.Peer(TcpFlags.Ack, window: 0);
+        net.Send(1000);
+        net.Close();
+        Instant last = net.Now;
+        Duration pause = Duration.Zero;
+        SentSegment probe = net.ExpectWithin(Duration.FromSeconds(130));
+        while (!probe.Is(TcpFlags.Rst))
+        {
+            (last, pause) = (probe.Time, probe.Time - last);
+            net.Peer(TcpFlags.Ack, window: 0);
+            probe = net.ExpectWithin(Duration.FromSeconds(130));
+        }
+
+        Assert.InRange(pause.Milliseconds, 60_000, 120_000);
+        Assert.InRange((probe.Time - last).Milliseconds, 119_000, 121_000);
+        net.AssertNothingHeld();
+    }
+
+    [Fact]
     public void ZeroWindowOfAnOrphan_GivesUp()
     {
         using TcpFixture net = Open();
