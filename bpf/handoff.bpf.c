@@ -17,9 +17,14 @@ static __always_inline int refuses_syn(const struct segment *segment)
 	return (segment->flags & (TCP_FLAG_RST | TCP_FLAG_ACK)) == (TCP_FLAG_RST | TCP_FLAG_ACK) && segment->sequence == 0;
 }
 
-/* What the daemon finds in the Ethernet source of a packet that it holds: 0x02, one of these, and the interface. */
+/*
+ * What the daemon finds in the Ethernet source of a packet that it holds: 0x02, one of these, and the interface. The first of a
+ * connection that is sought has its daemon ask; it and those that wait with it have a smaller share of the daemon's memory than
+ * what belongs to a move.
+ */
 #define MARK_HELD 0x50
 #define MARK_SOUGHT 0x51
+#define MARK_WAITS 0x52
 
 /* Into the daemon's hands. The Ethernet source says where it came in, for it may go on there when the move is given up. */
 static __always_inline int hold(struct __sk_buff *context, __u8 mark)
@@ -99,7 +104,7 @@ static __always_inline int look_for(struct __sk_buff *context, const struct segm
 		handoff_count(HANDOFF_COUNT_SOUGHT);
 		return hold(context, MARK_SOUGHT);
 	case SEEK_UNDER_WAY:
-		return hold(context, MARK_HELD);
+		return hold(context, MARK_WAITS);
 	case SEEK_TOO_MANY:
 		return drop(HANDOFF_COUNT_DROP_SEEK_LIMIT);
 	case SEEK_NO_DAEMON:
@@ -146,7 +151,7 @@ int pronghorn_handoff_ingress(struct __sk_buff *context)
 		return hold(context, MARK_HELD);
 	case HANDOFF_SOUGHT:
 		if (!is_search_lost(entry))
-			return hold(context, MARK_HELD);
+			return hold(context, MARK_WAITS);
 		if (is_daemon_expected())
 			return hold(context, MARK_SOUGHT);
 		bpf_map_delete_elem(&handoff_inbound, &key);

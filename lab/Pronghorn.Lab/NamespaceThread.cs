@@ -62,7 +62,7 @@ public static class NamespaceThread
         int result = Libc.EnterNetworkNamespace((int)file.DangerousGetHandle());
         if (result < 0)
         {
-            throw new LabException($"setns to {place.Name} failed with {result} (errno(3)); this needs root");
+            throw new LabException($"setns to {place.Name} failed: {Errno.Describe(result)}; this needs root");
         }
     }
 }

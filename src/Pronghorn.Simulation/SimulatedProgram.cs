@@ -9,11 +9,16 @@ namespace Pronghorn.Simulation;
 /// <summary>A program at one end of a connection: it writes a stream, reads and checks the other's, and ends as planned.</summary>
 public sealed class SimulatedProgram
 {
+    // The least that it takes until probes, each after twice the time of the one before, are MaximumRto apart.
+    private static readonly Duration LongestProbing = Limits.MaximumRto - Limits.InitialRto;
+
     private readonly Fabric _fabric;
     private readonly SimulatedHost _host;
     private readonly ProgramPlan _plan;
     private readonly ProgramPlan _peer;
     private readonly byte[] _buffer = new byte[65536];
+    private Instant _openAt;
+    private Duration _shutFor;
     private bool _readPaused;
     private bool _writePaused;
     private bool _shut;
@@ -26,6 +31,7 @@ public sealed class SimulatedProgram
         _plan = plan;
         _peer = peer;
         Connection = connection;
+        _openAt = fabric.Now;
     }
 
     /// <summary>Its connection; 0 when it has let go.</summary>
@@ -51,10 +57,20 @@ public sealed class SimulatedProgram
 
     /// <summary>
     /// What is not as it should be after a regular end; null when all is. A peer that closed wholly does not wait for ever
-    /// for a slow reader in FIN_WAIT_2: a reset after the last byte is in order then.
+    /// for a slow reader in FIN_WAIT_2: a reset after the last byte is in order then. Nor does it probe a window for ever
+    /// that this program kept shut: a reset before the last byte is in order once probes are two minutes apart.
     /// </summary>
-    public string? Problem => Written == _plan.Total && Read == _peer.Total
-        && (Error == TcpError.None || _peer.Ending == ProgramEnding.Close) ? null : ToString();
+    public string? Problem
+    {
+        get
+        {
+            bool mayBeReset = _peer.Ending == ProgramEnding.Close;
+            bool wasGivenUp = mayBeReset && Error == TcpError.ConnectionReset && _shutFor >= LongestProbing;
+            return wasGivenUp || (Written == _plan.Total && Read == _peer.Total && (Error == TcpError.None || mayBeReset))
+                ? null
+                : ToString();
+        }
+    }
 
     /// <summary>Goes on as far as possible.</summary>
     public void Pump()
@@ -68,6 +84,11 @@ public sealed class SimulatedProgram
         if (state is TcpState.SynSent or TcpState.SynReceived)
         {
             return;
+        }
+
+        if (_host.Tcp.Get(Connection).RcvWnd > 0)
+        {
+            _openAt = _fabric.Now;
         }
 
         PumpReads();
@@ -235,6 +256,7 @@ public sealed class SimulatedProgram
     private void Fail(TcpError error)
     {
         Error = error;
+        _shutFor = _fabric.Now - _openAt;
         Close();
     }
 

@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Linq;
+using Pronghorn.Handoff.Configuration;
 using Pronghorn.Linux.Files;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
@@ -82,11 +83,12 @@ public sealed record PopStructure(IReadOnlyList<PopNode> Nodes, int VirtualNodes
             string value = at < 0 ? "" : line[(at + 1)..].Trim();
             string? problem = key switch
             {
+                _ when ShownText.HasControl(line) => $"{ShownText.Quote(line)} has control characters; is this a pop_struct.conf?",
                 "node" => AddNode(nodes, value),
                 "virtual_nodes" when virtualNodes is not null => "virtual_nodes is there twice",
                 "virtual_nodes" => TryNumber(value, MostVirtualNodes, out virtualNodes)
-                    ? null : $"virtual_nodes is a number from 1 to {MostVirtualNodes}, not '{value}'",
-                _ => $"'{key}' is none of node, virtual_nodes",
+                    ? null : $"virtual_nodes is a number from 1 to {MostVirtualNodes}, not {ShownText.Quote(value)}",
+                _ => $"{ShownText.Quote(key)} is none of node, virtual_nodes",
             };
             if (problem is not null)
             {
@@ -109,23 +111,23 @@ public sealed record PopStructure(IReadOnlyList<PopNode> Nodes, int VirtualNodes
 
         if (!TryEnd(words[1], out TcpEnd end))
         {
-            return $"'{words[1]}' is no address, as 10.0.0.2, 10.0.0.2:8000, fd00::2 or [fd00::2]:8000";
+            return $"{ShownText.Quote(words[1])} is no address, as 10.0.0.2, 10.0.0.2:8000, fd00::2 or [fd00::2]:8000";
         }
 
         int? weight = 1;
         if (words.Length == 3 && !TryNumber(words[2], MostWeight, out weight))
         {
-            return $"a weight is a number from 1 to {MostWeight}, not '{words[2]}'";
+            return $"a weight is a number from 1 to {MostWeight}, not {ShownText.Quote(words[2])}";
         }
 
         if (nodes.Any(node => node.Name == words[0]))
         {
-            return $"there are two nodes '{words[0]}'";
+            return $"there are two nodes {ShownText.Quote(words[0])}";
         }
 
         if (nodes.Any(node => node.End == end))
         {
-            return $"two nodes are at {words[1]}";
+            return $"two nodes are at {ShownText.Of(words[1])}";
         }
 
         nodes.Add(new PopNode(words[0], end, weight!.Value));

@@ -7,22 +7,30 @@ using System.Text;
 namespace Pronghorn.Handoff.Configuration;
 
 /// <summary>Text of a file as a message may have it: a terminal must not be steered by what a file has in it, nor filled.</summary>
-internal static class ShownText
+public static class ShownText
 {
     /// <summary>Most characters of a file in a message; the longest path or address that anybody writes is shorter.</summary>
-    internal const int Longest = 100;
+    public const int Longest = 100;
 
-    /// <summary>Whether there is a control character in it, which no name, path or address of a configuration has.</summary>
-    internal static bool HasControl(string text) => text.Any(static one => char.IsControl(one) && one != '\t');
+    /// <summary>Whether there is a control character in it but the tabulator, which no name, path or address of a configuration has.</summary>
+    /// <param name="text">Text of any length.</param>
+    public static bool HasControl(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return text.Any(static one => char.IsControl(one) && one != '\t');
+    }
 
     /// <summary>In quotation marks, as <see cref="Of"/>.</summary>
-    internal static string Quote(string text) => Show(text, "\"");
+    /// <param name="text">Text of any length.</param>
+    public static string Quote(string text) => Show(text, "\"");
 
     /// <summary>With escapes for what is no printable text; where it is long, its beginning and how long it is.</summary>
-    internal static string Of(string text) => Show(text, "");
+    /// <param name="text">Text of any length.</param>
+    public static string Of(string text) => Show(text, "");
 
     private static string Show(string text, string mark)
     {
+        ArgumentNullException.ThrowIfNull(text);
         // Cut first: of a file of a gigabyte nothing else is looked at.
         string shown = Escape(text.Length > Longest ? text[..Longest] : text);
         return text.Length > Longest

@@ -23,11 +23,16 @@ public sealed class HeldPackets : IDisposable
     private const int PollInput = 1;
     private const int StopPollMilliseconds = 100;
 
-    // What the program writes into the Ethernet source of frames that it puts aside.
-    private static ReadOnlySpan<byte> Mark => [0x02, 0x50];
+    // What the program writes into the Ethernet source of frames that it puts aside: the first byte, and one of the others.
+    private const byte Local = 0x02;
+    private const byte HeldMark = 0x50;
 
-    // The same, of the first packet of a connection that is to be asked for.
-    private static ReadOnlySpan<byte> SoughtMark => [0x02, 0x51];
+    // The first packet of a connection that is to be asked for, and those after it.
+    private const byte SoughtMark = 0x51;
+    private const byte WaitsMark = 0x52;
+
+    // Strangers can begin searches; what they send may not take the room that moves need.
+    private const int SearchesShare = 2;
 
     private readonly TapDevice _device;
     private readonly Lock _lock = new();
@@ -40,7 +45,10 @@ public sealed class HeldPackets : IDisposable
 
     /// <summary>Starts to read.</summary>
     /// <param name="device">The device; this disposes of it.</param>
-    /// <param name="limitBytes">Most bytes of frames that wait at once; beyond that the newest are dropped and counted.</param>
+    /// <param name="limitBytes">
+    /// Most bytes of frames that wait at once; beyond that the newest are dropped and counted. What belongs to connections that are asked
+    /// for is dropped beyond half of it.
+    /// </param>
     public HeldPackets(TapDevice device, long limitBytes)
     {
         ArgumentNullException.ThrowIfNull(device);
@@ -99,8 +107,9 @@ public sealed class HeldPackets : IDisposable
     /// <summary>Writes the Ethernet source that says by which interface a frame is to come in.</summary>
     internal static void WriteSource(Span<byte> frame, int interfaceIndex)
     {
-        Mark.CopyTo(frame[6..]);
-        MemoryMarshal.Write(frame[(6 + Mark.Length)..], interfaceIndex);
+        frame[6] = Local;
+        frame[7] = HeldMark;
+        MemoryMarshal.Write(frame[8..], interfaceIndex);
     }
 
     /// <inheritdoc/>
@@ -126,39 +135,35 @@ public sealed class HeldPackets : IDisposable
         }
     }
 
-    private void Seek(Span<byte> frame)
-    {
-        // From here on it waits as others do.
-        Mark.CopyTo(frame[6..]);
-        if (SegmentEnds.TryRead(frame, out TcpEnd local, out TcpEnd remote))
-        {
-            WhenSought?.Invoke(local, remote);
-        }
-    }
-
     private void Drain()
     {
         int length;
         while ((length = _device.Read(_buffer)) > 0)
         {
-            if (length >= HeaderLength && _buffer.AsSpan(6, Mark.Length).SequenceEqual(SoughtMark))
+            // What has no mark is the kernel's own, as IPv6 has for every interface.
+            if (length >= HeaderLength && _buffer[6] == Local && _buffer[7] is HeldMark or SoughtMark or WaitsMark)
             {
-                Seek(_buffer.AsSpan(0, length));
+                Take(_buffer.AsSpan(0, length));
             }
-
-            if (length < HeaderLength || !_buffer.AsSpan(6, Mark.Length).SequenceEqual(Mark))
-            {
-                continue; // The kernel's own, as IPv6 has for every interface.
-            }
-
-            if (_bytes + length > _limit)
-            {
-                Dropped++;
-                continue;
-            }
-
-            _frames.Enqueue(_buffer.AsSpan(0, length).ToArray());
-            _bytes += length;
         }
+    }
+
+    private void Take(Span<byte> frame)
+    {
+        byte mark = frame[7];
+        if (mark == SoughtMark && SegmentEnds.TryRead(frame, out TcpEnd local, out TcpEnd remote))
+        {
+            WhenSought?.Invoke(local, remote);
+        }
+
+        if (_bytes + frame.Length > (mark == HeldMark ? _limit : _limit / SearchesShare))
+        {
+            Dropped++;
+            return;
+        }
+
+        frame[7] = HeldMark;
+        _frames.Enqueue(frame.ToArray());
+        _bytes += frame.Length;
     }
 }

@@ -19,6 +19,7 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
     private const ulong NodeMac = 0x02aaaaaaaaaa;
     private const ulong SoughtMark = 0x0251_0000_0000;
     private const ulong HeldMark = 0x0250_0000_0000;
+    private const ulong WaitsMark = 0x0252_0000_0000;
     private static readonly Stay s_stay = new(1, 1);
 
     private readonly VerdictNode _node;
@@ -59,12 +60,13 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
         // The daemon is asked once, whatever comes then, and by whatever interface.
         (verdict, TestFrame second) = _node.Run(_node.Ingress, stray.Frame, _node.Way);
         Assert.Equal(VerdictNode.Redirect, verdict);
-        AssertSame(stray.Frame with { SourceMac = HeldMark | InterfaceOf(_node.Way) }, second);
+        AssertSame(stray.Frame with { SourceMac = WaitsMark | InterfaceOf(_node.Way) }, second);
 
         // Given back too early, it goes round with what it says.
-        (verdict, TestFrame again) = _node.Run(_node.Ingress, second, _node.Tap);
+        TestFrame returned = AsGivenBack(second, _node.Way);
+        (verdict, TestFrame again) = _node.Run(_node.Ingress, returned, _node.Tap);
         Assert.Equal(VerdictNode.Redirect, verdict);
-        AssertSame(second, again);
+        AssertSame(returned, again);
         Assert.Equal((sought + 1, held + 3), (_node.Count(SteeringCounter.Sought), _node.Count(SteeringCounter.Held)));
     }
 
@@ -166,7 +168,7 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
     {
         using Socket listener = _node.Listen(isIpv6);
         Connection stray = Seek(isIpv6);
-        TestFrame held = _node.Run(_node.Ingress, stray.Frame, _node.Peers).Frame;
+        TestFrame held = AsGivenBack(_node.Run(_node.Ingress, stray.Frame, _node.Peers).Frame, _node.Peers);
         Assert.Equal(0, _node.Tables.GiveUpSought(stray.Local, stray.Remote, isAnswered: true));
         ulong returned = _node.Count(SteeringCounter.Returned);
 
@@ -186,7 +188,7 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
     {
         using Socket listener = _node.Listen(isIpv6);
         Connection stray = Seek(isIpv6);
-        TestFrame held = _node.Run(_node.Ingress, stray.Frame, _node.Peers).Frame;
+        TestFrame held = AsGivenBack(_node.Run(_node.Ingress, stray.Frame, _node.Peers).Frame, _node.Peers);
         Assert.Equal(0, _node.Tables.GiveUpSought(stray.Local, stray.Remote, isAnswered: false));
         ulong dropped = _node.Count(SteeringCounter.DropUnanswered);
         Assert.Equal(VerdictNode.Drop, _node.Run(_node.Ingress, stray.Frame, _node.Peers).Verdict);
@@ -246,7 +248,7 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
     {
         using Socket listener = _node.Listen(isIpv6);
         Connection stray = Seek(isIpv6);
-        TestFrame held = _node.Run(_node.Ingress, stray.Frame, _node.Peers).Frame;
+        TestFrame held = AsGivenBack(_node.Run(_node.Ingress, stray.Frame, _node.Peers).Frame, _node.Peers);
         Assert.Equal(0, _node.Tables.RedirectSought(stray.Local, stray.Remote, stray.Target, interfaceIndex: 0, s_stay));
         ulong redirected = _node.Count(SteeringCounter.Redirected);
         ulong returned = _node.Count(SteeringCounter.Returned);
@@ -320,6 +322,9 @@ public sealed class HandoffSeekVerdictTests : IClassFixture<VerdictNode>, IDispo
         // What another node sends by way of this one is not its own.
         _node.AssertPassesUntouched(_node.Egress, reset.Build(), _node.Way);
     }
+
+    /// <summary>As the daemon gives back what waited.</summary>
+    private static TestFrame AsGivenBack(TestFrame frame, int index) => frame with { SourceMac = HeldMark | InterfaceOf(index) };
 
     private static ulong InterfaceOf(int index) => BinaryPrimitives.ReverseEndianness((uint)index);
 

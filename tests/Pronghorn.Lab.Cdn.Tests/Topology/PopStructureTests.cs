@@ -25,14 +25,15 @@ public sealed class PopStructureTests
     }
 
     [Theory]
-    [InlineData("f:2: 'nodes' is none of node, virtual_nodes", "nodes = a 10.0.0.9")]
+    [InlineData("f:2: \"nodes\" is none of node, virtual_nodes", "nodes = a 10.0.0.9")]
     [InlineData("f:2: node = NAME ADDRESS[:PORT] [WEIGHT]", "node = b")]
-    [InlineData("f:2: '10.0.0.x' is no address", "node = b 10.0.0.x")]
-    [InlineData("f:2: '10.0.0.2:0' is no address", "node = b 10.0.0.2:0")]
-    [InlineData("f:2: a weight is a number from 1 to 100, not '0'", "node = b 10.0.0.2 0")]
-    [InlineData("f:2: there are two nodes 'a'", "node = a 10.0.0.2")]
+    [InlineData("f:2: \"10.0.0.x\" is no address", "node = b 10.0.0.x")]
+    [InlineData("f:2: \"10.0.0.2:0\" is no address", "node = b 10.0.0.2:0")]
+    [InlineData("f:2: a weight is a number from 1 to 100, not \"0\"", "node = b 10.0.0.2 0")]
+    [InlineData("f:2: there are two nodes \"a\"", "node = a 10.0.0.2")]
     [InlineData("f:2: two nodes are at 10.0.0.1", "node = b 10.0.0.1")]
-    [InlineData("f:2: virtual_nodes is a number from 1 to 10000, not 'many'", "virtual_nodes = many")]
+    [InlineData("f:2: \"node = \\x1b[2J 10.0.0.2\" has control characters", "node = \u001b[2J 10.0.0.2")]
+    [InlineData("f:2: virtual_nodes is a number from 1 to 10000, not \"many\"", "virtual_nodes = many")]
     public void Mistake_IsToldWithItsLine(string message, string line)
     {
         PopStructureException mistake =
