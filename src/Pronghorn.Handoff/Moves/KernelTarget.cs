@@ -54,6 +54,8 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     private const int LastSpare = 65_000;
     private const int Tries = 32;
 
+    private static readonly Refusal s_takenFull = new(RefusalReason.TableFull, "the table of connections taken is full");
+
     private PreparedSocket? _prepared;
     private int _fd = -1;
     private TcpEnd _local;
@@ -64,9 +66,15 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
     public Refusal TryReserve(Prepare request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        return taker.Serves(request.Listener, request.Worker)
-            ? ConnectionRestore.TryPrepare(node.OpenSocket(request.IsIpv6), out _prepared)
-            : new Refusal(RefusalReason.NoWorker, $"no worker {request.Worker} takes connections for {request.Listener}");
+        if (!taker.Serves(request.Listener, request.Worker))
+        {
+            return new Refusal(RefusalReason.NoWorker, $"no worker {request.Worker} takes connections for {request.Listener}");
+        }
+
+        // Now, while the connection is not held yet; moves under way together may fill it nevertheless.
+        return node.Layer.Tables.IsTakenFull && !IsReturning(request)
+            ? s_takenFull
+            : ConnectionRestore.TryPrepare(node.OpenSocket(request.IsIpv6), out _prepared);
     }
 
     /// <inheritdoc/>
@@ -122,7 +130,7 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         return node.Layer.Tables.Translate(local, request.Remote, request.Known, request.Stay, request.Anchor) switch
         {
             0 => HoldUntilLive(request),
-            -Errno.TooBig => new Refusal(RefusalReason.TableFull, "the table of connections taken is full"),
+            -Errno.TooBig => s_takenFull,
             int result => Refusal.FromKernel("having answers leave under the known address", result),
         };
     }

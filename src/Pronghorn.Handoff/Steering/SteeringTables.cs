@@ -47,11 +47,18 @@ public sealed class SteeringTables : IDisposable
     // Of a look and what follows from it.
     private readonly Lock _lock = new();
 
+    // Entries of _outbound, which no program adds to or takes from.
+    private int _taken;
+
     internal SteeringTables(BpfMap inbound, BpfMap outbound)
     {
         _inbound = inbound;
         _outbound = outbound;
+        _taken = Keys(outbound).Count;
     }
+
+    /// <summary>Whether no connection more can be taken.</summary>
+    public bool IsTakenFull => Volatile.Read(ref _taken) >= _outbound.MaximumEntries;
 
     /// <summary>From now on the peer's packets wait, and the socket's own do not leave.</summary>
     /// <returns>0, -E2BIG when the table is full, -EEXIST when the connection is held or redirected already.</returns>
@@ -201,7 +208,13 @@ public sealed class SteeringTables : IDisposable
             SourcePort = BinaryPrimitives.ReverseEndianness(known.Port),
             Epoch = stay.Epoch,
         };
-        return _outbound.Update(ConnectionKey.Create(local, remote), entry);
+        ConnectionKey key = ConnectionKey.Create(local, remote);
+        lock (_lock)
+        {
+            int added = _outbound.Update(key, entry, BpfUpdateMode.Add);
+            _taken += added == 0 ? 1 : 0;
+            return added == -Errno.Exists ? _outbound.Update(key, entry, BpfUpdateMode.Replace) : added;
+        }
     }
 
     /// <summary>
@@ -296,7 +309,15 @@ public sealed class SteeringTables : IDisposable
     }
 
     /// <summary>Ends the translation.</summary>
-    public int ForgetTranslation(TcpEnd local, TcpEnd remote) => _outbound.Delete(ConnectionKey.Create(local, remote));
+    public int ForgetTranslation(TcpEnd local, TcpEnd remote)
+    {
+        lock (_lock)
+        {
+            int deleted = _outbound.Delete(ConnectionKey.Create(local, remote));
+            _taken -= deleted == 0 ? 1 : 0;
+            return deleted;
+        }
+    }
 
     /// <summary>All connections given away; one that comes or goes meanwhile may be missing.</summary>
     public IReadOnlyCollection<GivenEntry> ListGiven()
@@ -338,6 +359,8 @@ public sealed class SteeringTables : IDisposable
                 map.Delete(key);
             }
         }
+
+        _taken = 0;
     }
 
     /// <summary>Entries that either table can have.</summary>

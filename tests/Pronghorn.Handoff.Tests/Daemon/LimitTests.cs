@@ -3,6 +3,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
+using System.Linq;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Daemon;
 using Xunit;
@@ -37,6 +38,9 @@ public sealed class LimitTests : IDisposable
             HandoffStatus status = await _world.StatusOfAsync(0);
             Assert.Equal(2, status.Refused["TableFull"]);
             Assert.Equal(Limit, status.InboundEntries);
+
+            // Those two were refused before anything was held.
+            Assert.Equal(Limit, status.CaptureMicroseconds.Values.Sum());
             HandoffStatus of = await _world.StatusOfAsync(limited);
             Assert.Equal((Limit, Limit), (of.InboundLimit, of.OutboundLimit));
 
