@@ -30,13 +30,15 @@ internal sealed class MoveScene : IConnectionTaker, IDisposable
 
     private readonly HandoffWorld _world;
     private readonly bool _isIpv6;
+    private readonly NetworkNamespace _client;
     private readonly Channel<(int Fd, ConnectionImage Image)> _taken = Channel.CreateUnbounded<(int, ConnectionImage)>();
     private readonly ConcurrentBag<IDisposable> _made = [];
 
-    private MoveScene(HandoffWorld world, bool isIpv6)
+    private MoveScene(HandoffWorld world, bool isIpv6, NetworkNamespace client)
     {
         _world = world;
         _isIpv6 = isIpv6;
+        _client = client;
         Port = Interlocked.Increment(ref s_port);
         using Socket listener = From.Listen(isIpv6, Port);
         Client = Connect(From, 0);
@@ -57,7 +59,8 @@ internal sealed class MoveScene : IConnectionTaker, IDisposable
 
     public Type? Lost { get; set; }
 
-    public static MoveScene Open(HandoffWorld world, bool isIpv6) => new(world, isIpv6);
+    /// <summary>A connection; <paramref name="client"/>: from another place than the world's client.</summary>
+    public static MoveScene Open(HandoffWorld world, bool isIpv6, NetworkNamespace? client = null) => new(world, isIpv6, client ?? world.Client);
 
     public static async Task AssertTalksAsync(Socket client, Socket server)
     {
@@ -70,7 +73,7 @@ internal sealed class MoveScene : IConnectionTaker, IDisposable
 
     public Task AssertTalksAsync(Socket server) => AssertTalksAsync(Client, server);
 
-    public Socket Connect(HandoffWorld.Node to, int fromPort) => NamespaceThread.Run(_world.Client, () =>
+    public Socket Connect(HandoffWorld.Node to, int fromPort) => NamespaceThread.Run(_client, () =>
     {
         AddressFamily family = _isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
         var client = new Socket(family, SocketType.Stream, ProtocolType.Tcp)

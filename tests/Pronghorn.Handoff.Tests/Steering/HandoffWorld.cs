@@ -39,6 +39,9 @@ public sealed class HandoffWorld : IDisposable
     /// <summary>A client behind two routers, between which only small packets fit.</summary>
     public NetworkNamespace AddFarClient(int number, int mtu) => _hosts.AddBehindNarrowLink("far", number, mtu);
 
+    /// <summary>A client whose frames go through a cable, which is to be started.</summary>
+    public (NetworkNamespace Host, NetworkNamespace Cable) AddClientBehindCable(int number) => _hosts.AddBehindCable("long", number);
+
     public void Dispose()
     {
         foreach (Node node in Nodes)
