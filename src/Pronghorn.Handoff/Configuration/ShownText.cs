@@ -12,7 +12,7 @@ public static class ShownText
     /// <summary>Most characters of a file in a message; the longest path or address that anybody writes is shorter.</summary>
     public const int Longest = 100;
 
-    /// <summary>Whether there is a control character in it but the tabulator, which no name, path or address of a configuration has.</summary>
+    /// <summary>Whether it has a control character but the tabulator, as no name, path or address of a configuration has.</summary>
     /// <param name="text">Text of any length.</param>
     public static bool HasControl(string text)
     {

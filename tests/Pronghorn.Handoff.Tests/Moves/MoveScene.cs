@@ -60,7 +60,8 @@ internal sealed class MoveScene : IConnectionTaker, IDisposable
     public Type? Lost { get; set; }
 
     /// <summary>A connection; <paramref name="client"/>: from another place than the world's client.</summary>
-    public static MoveScene Open(HandoffWorld world, bool isIpv6, NetworkNamespace? client = null) => new(world, isIpv6, client ?? world.Client);
+    public static MoveScene Open(HandoffWorld world, bool isIpv6, NetworkNamespace? client = null) =>
+        new(world, isIpv6, client ?? world.Client);
 
     public static async Task AssertTalksAsync(Socket client, Socket server)
     {

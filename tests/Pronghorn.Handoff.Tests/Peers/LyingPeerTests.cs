@@ -23,7 +23,7 @@ using Xunit;
 
 namespace Pronghorn.Handoff.Tests.Peers;
 
-/// <summary>A peer whose certificate is right and whose words are not: in the wrong order, twice, or of what is none of its business.</summary>
+/// <summary>A peer with the right certificate and wrong words: out of order, twice, or of what is none of its business.</summary>
 public sealed class LyingPeerTests : IClassFixture<HandoffWorld>, IConnectionTaker, IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);

@@ -49,13 +49,15 @@ public sealed class MessageCodecTests
     [Fact]
     public void EveryKindOfMessage_IsLookedAtHere()
     {
-        IEnumerable<string> kinds = typeof(Message).Assembly.GetTypes().Where(static t => t.IsSubclassOf(typeof(Message))).Select(static t => t.Name);
+        IEnumerable<string> kinds = typeof(Message).Assembly.GetTypes()
+            .Where(static t => t.IsSubclassOf(typeof(Message))).Select(static t => t.Name);
         Assert.Equal(kinds.Order(), s_all.Select(static m => m.GetType().Name).Order());
     }
 
     [Theory]
     [MemberData(nameof(Indices))]
-    public void Message_WrittenAndRead_IsTheSame(int index) => Assert.Equal(Bytes(s_all[index]), Bytes(MessageCodec.Read(Bytes(s_all[index]))));
+    public void Message_WrittenAndRead_IsTheSame(int index) =>
+        Assert.Equal(Bytes(s_all[index]), Bytes(MessageCodec.Read(Bytes(s_all[index]))));
 
     [Fact]
     public void Reasons_WrittenAndRead_AreTheSame()
