@@ -15,7 +15,7 @@ using Xunit;
 
 namespace Pronghorn.LoadBalancer.Tests.Sources;
 
-public sealed class KubernetesApiTests : IAsyncDisposable
+public sealed class KubernetesApiTests : IDisposable
 {
     private const string Services = "api/v1/services";
     private const string Slices = "apis/discovery.k8s.io/v1/endpointslices";
@@ -24,7 +24,7 @@ public sealed class KubernetesApiTests : IAsyncDisposable
     private readonly ApiStore _store = new();
     private ApiServer? _server;
 
-    public ValueTask DisposeAsync() => _server?.DisposeAsync() ?? ValueTask.CompletedTask;
+    public void Dispose() => _server?.DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     [Theory]
     [InlineData(true)]
