@@ -8,7 +8,7 @@
 #   man      artifacts/man                    manual pages: man -M artifacts/man pronghorn
 #   product  all of these                     what a user runs (the default)
 #   all      product and every other project of the solution
-#   arm64    artifacts/arm64/lib              the libraries for 64-bit Arm, on x86-64 (needs gcc-aarch64-linux-gnu)
+#   arm64    artifacts/arm64                  libraries, and a check of the protocol code, for 64-bit Arm (eng/install.sh arm64)
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
@@ -102,6 +102,11 @@ build_arm64() {
         -p:CppCompilerAndLinker=clang -p:ObjCopyName=aarch64-linux-gnu-objcopy -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
     install_file "$artifacts/arm64/build/publish/Pronghorn.Preload/release_net10.0_linux-arm64/Pronghorn.Preload.so" \
         "$artifacts/arm64/lib/libpronghorn-core.so"
+    dotnet publish bench/Pronghorn.Seeds/Pronghorn.Seeds.csproj -c Release -r linux-arm64 \
+        --artifacts-path "$artifacts/arm64/build" -p:PronghornAotTfm=net10.0 \
+        -p:CppCompilerAndLinker=clang -p:ObjCopyName=aarch64-linux-gnu-objcopy -v quiet -tl:off "-clp:ErrorsOnly;NoSummary" >&2
+    install_file "$artifacts/arm64/build/publish/Pronghorn.Seeds/release_linux-arm64/Pronghorn.Seeds" \
+        "$artifacts/arm64/seeds/Pronghorn.Seeds"
 }
 
 build_solution() {

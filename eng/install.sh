@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing out of Debian's packages. Usage: eng/install.sh build|demo|test
+# Installs what is missing out of Debian's packages. Usage: eng/install.sh build|demo|test|arm64
 set -euo pipefail
 
 # program-or-file -> package
@@ -21,11 +21,17 @@ test_needs=(
     /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
 )
 
+arm64_needs=(
+    aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
+    qemu-aarch64-static:qemu-user-static ip:iproute2
+)
+
 case "${1:-}" in
     build) needs=("${build_needs[@]}") ;;
     demo) needs=("${build_needs[@]}" "${demo_needs[@]}") ;;
     test) needs=("${build_needs[@]}" "${demo_needs[@]}" "${test_needs[@]}") ;;
-    *) echo "usage: eng/install.sh build|demo|test" >&2; exit 2 ;;
+    arm64) needs=("${build_needs[@]}" "${arm64_needs[@]}") ;;
+    *) echo "usage: eng/install.sh build|demo|test|arm64" >&2; exit 2 ;;
 esac
 
 # Debian keeps some of these out of an unprivileged PATH.
