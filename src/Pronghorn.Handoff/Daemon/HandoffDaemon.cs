@@ -19,6 +19,7 @@ using Pronghorn.Handoff.Workers;
 using Pronghorn.Linux.Bpf;
 using Pronghorn.Linux.Execution;
 using Pronghorn.Linux.Interop;
+using Pronghorn.Linux.Netlink;
 using Pronghorn.Linux.Tap;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Web;
@@ -45,6 +46,7 @@ public sealed class HandoffDaemon : IDisposable
     private readonly HandoffConfiguration _configuration;
     private readonly HandoffCounts _counts = new();
     private readonly MoveDurations _durations = new();
+    private readonly ConnectionTracking _tracking = new();
     private readonly string _interface;
     private readonly SteeringLayer _layer;
     private readonly HeldPackets _held;
@@ -95,6 +97,7 @@ public sealed class HandoffDaemon : IDisposable
             SharedAddresses = configuration.ServiceAddresses,
             AddressOfNode = FindAddressOfNode,
             Durations = _durations,
+            Tracking = _tracking,
             Images = ImageStore.Open(Path.Combine(configuration.SocketDirectory, "images")),
         };
         _peers = new PeerTable(
@@ -240,6 +243,7 @@ public sealed class HandoffDaemon : IDisposable
         _layer.PauseSeeking();
         _seeker.Dispose();
         _lifetimes.Dispose();
+        _tracking.Dispose();
         _held.Dispose();
         _layer.Dispose();
         foreach (Socket listener in _listeners)

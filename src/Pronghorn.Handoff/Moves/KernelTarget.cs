@@ -250,6 +250,9 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         if (refusal.IsNone)
         {
             (_local, _image) = (request.Known, image);
+
+            // The firewall has seen its beginning, and nothing of what went by while it was away.
+            node.Tracking?.SetLiberal(request.Known, request.Remote);
         }
         else
         {

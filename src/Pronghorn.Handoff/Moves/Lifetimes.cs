@@ -224,6 +224,8 @@ public sealed partial class Lifetimes : IDisposable
         ArgumentNullException.ThrowIfNull(ended);
         if (_node.Layer.Tables.Bury(ended.Known, ended.Remote, ended.Stay) == 0)
         {
+            // The firewall has not seen the end, nor sees what comes late.
+            _node.Tracking?.Forget(ended.Known, ended.Remote);
             ForgetBuriedLater(ended.Known, ended.Remote, ended.Stay);
         }
     }
@@ -240,6 +242,8 @@ public sealed partial class Lifetimes : IDisposable
         {
             if (given.Mode != SteeringMode.Hold && addresses.Contains(given.Owner))
             {
+                // The kernel's resets have numbers that the firewall has not seen come.
+                _node.Tracking?.SetLiberal(given.Local, given.Remote);
                 count += _node.Layer.Tables.ForgetGiven(given.Local, given.Remote) == 0 ? 1 : 0;
             }
         }
@@ -441,6 +445,10 @@ public sealed partial class Lifetimes : IDisposable
         {
             _node.Layer.Tables.ForgetGiven(taken.Local, taken.Remote);
             _node.Layer.Tables.ForgetTranslation(taken.Local, taken.Remote);
+            if (taken.State == TakenState.Left)
+            {
+                _node.Tracking?.Forget(taken.Local, taken.Remote);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 using System;
 using System.Collections.Immutable;
 using Pronghorn.Handoff.Steering;
+using Pronghorn.Linux.Netlink;
 using Pronghorn.Linux.Tcp;
 using Pronghorn.Wire;
 
@@ -31,6 +32,9 @@ public sealed record SteeredNode(SteeringLayer Layer, HeldPackets Held, int Inte
 
     /// <summary>Keeps what a daemon that comes after this one needs; null for none.</summary>
     public ImageStore? Images { get; init; }
+
+    /// <summary>What the node's firewall may have seen of connections; null where that does not matter.</summary>
+    public ConnectionTracking? Tracking { get; init; }
 
     /// <summary>Makes a socket of a family, in the node's network namespace.</summary>
     public Func<bool, int> OpenSocket { get; init; } = TcpSocket.Open;
