@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Image;
 using Pronghorn.Handoff.Protocol;
+using Pronghorn.Linux.Interop;
 using Pronghorn.Linux.Tcp;
 using Xunit;
 
@@ -12,6 +13,11 @@ namespace Pronghorn.Handoff.Tests.Moves;
 /// <summary>Bytes of a connection that moves: written, read, compared; and waiting for what its sockets come to.</summary>
 internal static class SceneBytes
 {
+    public const int OffsetOfSegmentsSent = 136;
+    public const int OffsetOfOutOfOrder = 224;
+    public const int OffsetOfSendWindow = 228;
+    private const int TcpInfo = 11;
+
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     public static byte[] Random(int length, int seed)
@@ -86,6 +92,14 @@ internal static class SceneBytes
     {
         Assert.Equal(0, TcpInformation.Query((int)socket.Handle, out TcpInformation information));
         return information.State;
+    }
+
+    /// <summary>A number of 32 bits of struct tcp_info (linux/tcp.h).</summary>
+    public static uint ReadInformation(Socket socket, int offset)
+    {
+        byte[] information = new byte[offset + sizeof(uint)];
+        Assert.Equal(information.Length, Libc.GetSocketOption((int)socket.Handle, TcpRepair.Level, TcpInfo, information.AsSpan()));
+        return BitConverter.ToUInt32(information, offset);
     }
 
     public static async Task WaitAsync(Func<bool> isThere, string what)

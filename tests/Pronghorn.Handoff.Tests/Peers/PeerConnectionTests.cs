@@ -105,6 +105,10 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
         Assert.InRange(held.Count(static one => one.IsRetransmitted), 0, 5);
         Assert.InRange(dropped.Count(static one => one.IsRetransmitted), 95, 100);
         Assert.True(world.DroppingNode.Hold.Dropped >= 95);
+
+        // Medians, which a machine that is busy now and then does not change: a client waits 200 ms at least before it sends again.
+        Assert.InRange(MedianBeyondTheFreeze(held), 0, 100);
+        Assert.InRange(MedianBeyondTheFreeze(dropped), 150, double.MaxValue);
     }
 
     [Fact]
@@ -187,6 +191,10 @@ public sealed class PeerConnectionTests(HandoffWorld world, ITestOutputHelper ou
         return $"sent to read: p50 {all[all.Length / 2]:0.0} ms, p99 {all[(all.Length * 99 / 100) - 1]:0.0} ms; "
             + $"more than the freeze: p50 {more[more.Length / 2]:0.0} ms, p99 {more[(more.Length * 99 / 100) - 1]:0.0} ms";
     }
+
+    /// <summary>Milliseconds.</summary>
+    private static double MedianBeyondTheFreeze(List<Delay> delays) =>
+        delays.Select(static one => (one.Arrival - one.Freeze).TotalMilliseconds).Order().ElementAt(delays.Count / 2);
 
     private async Task<Delay> SendDuringAFreezeAsync(Daemons daemons, HandoffWorld.Node from, HandoffWorld.Node to)
     {
