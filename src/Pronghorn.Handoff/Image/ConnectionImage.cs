@@ -52,7 +52,7 @@ public sealed record ConnectionImage
     /// <summary>Bits by which this end's windows are shifted, 0 to 14.</summary>
     public required byte ReceiveScale { get; init; }
 
-    /// <summary>The clock of timestamps at the moment of the snapshot.</summary>
+    /// <summary>The clock of timestamps at the moment of the snapshot, or a moment later, as TCP_REPAIR takes it.</summary>
     public required uint Timestamp { get; init; }
 
     /// <summary>Both windows.</summary>

@@ -226,11 +226,19 @@ public static class ConnectionCapture
             MaximumSegment = (ushort)Math.Clamp(segment, 1, MaximumSegmentClamp),
             SendScale = (byte)now.SendScale,
             ReceiveScale = (byte)now.ReceiveScale,
-            Timestamp = timestamp,
+            Timestamp = NotBeforeTheLastSent(timestamp, now.Negotiated),
             Window = window,
         };
         return Refusal.None;
     }
+
+    /// <summary>
+    /// Since Linux 6.7 the lowest bit of the clock that repair tells is no part of it, but says whether it counts microseconds
+    /// (TCP_TIMESTAMP in do_tcp_getsockopt of net/ipv4/tcp.c): one of milliseconds may be one less than what was sent last. Kernels before
+    /// that tell odd numbers, too, for which others would count microseconds.
+    /// </summary>
+    private static uint NotBeforeTheLastSent(uint timestamp, TcpNegotiated negotiated) =>
+        (negotiated & TcpNegotiated.MicrosecondTimestamps) != 0 ? timestamp : (timestamp + 2) & ~1u;
 
     private static Refusal ReadQueue(int fd, RepairSide side, int length, out byte[] content, out uint sequence)
     {

@@ -60,6 +60,9 @@ public enum TcpNegotiated : byte
 
     /// <summary>Explicit congestion notification, RFC 3168.</summary>
     Ecn = 8,
+
+    /// <summary>Timestamps count microseconds (TCPI_OPT_USEC_TS, since Linux 6.7), which a route says and no peer is asked for.</summary>
+    MicrosecondTimestamps = 64,
 }
 
 /// <summary>The part of struct tcp_info (tcp(7)) that moving a connection needs.</summary>
@@ -86,6 +89,9 @@ public readonly record struct TcpInformation(
     internal const int OffsetOfSendMaximumSegment = 16;
     internal const int OffsetOfCongestionWindow = 80;
     internal const int OffsetOfRetransmissions = 100;
+    private const TcpNegotiated Known = TcpNegotiated.Timestamps | TcpNegotiated.Sack | TcpNegotiated.WindowScale | TcpNegotiated.Ecn
+        | TcpNegotiated.MicrosecondTimestamps;
+
     private const int LengthNeeded = OffsetOfRetransmissions + sizeof(uint);
 
     /// <summary>Asks the kernel.</summary>
@@ -105,7 +111,7 @@ public readonly record struct TcpInformation(
         (int low, int high) = (scales & 0xf, scales >> 4);
         information = new TcpInformation(
             (KernelTcpState)bytes[0],
-            (TcpNegotiated)(bytes[5] & 0xf),
+            (TcpNegotiated)bytes[5] & Known,
             BitConverter.IsLittleEndian ? low : high,
             BitConverter.IsLittleEndian ? high : low,
             MemoryMarshal.Read<uint>(bytes[OffsetOfRetransmissionTimeout..]),
