@@ -219,7 +219,9 @@ public static class SocketOptions
                 if (Libc.GetSocketOption(fd, SocketLevel, option.Name, out int have, out _) == 0 && have < bytes)
                 {
                     int force = option.Id == SendBuffer ? SendBufferForce : ReceiveBufferForce;
-                    return Libc.SetSocketOption(fd, SocketLevel, force, bytes / 2);
+
+                    // It is doubled, and one that grew by itself may be odd.
+                    return Libc.SetSocketOption(fd, SocketLevel, force, (bytes / 2) + (bytes & 1));
                 }
 
                 return 0;

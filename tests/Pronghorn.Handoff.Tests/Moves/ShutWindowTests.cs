@@ -47,6 +47,30 @@ public sealed class ShutWindowTests(HandoffWorld world) : IClassFixture<HandoffW
         await scene.AssertTalksAsync(moved);
     }
 
+    /// <summary>Nothing waits to be read, and so nothing but the buffer that it had makes room.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ServersBufferHasGrown_MovedWhereTheyAreSmall_ItIsAsLarge(bool isIpv6)
+    {
+        using var small = new Setting(world.Nodes[1].Place, "net.ipv4.tcp_rmem", "4096 8192 16384");
+        using MoveScene scene = MoveScene.Open(world, isIpv6);
+        int first = RoomOf(scene.Server);
+        for (int i = 0; i < 30 && RoomOf(scene.Server) == first; i++)
+        {
+            await SceneBytes.AssertCarriesAsync(scene.Client, scene.Server);
+        }
+
+        int room = RoomOf(scene.Server);
+        Assert.InRange(room, first + 1, int.MaxValue);
+
+        (Socket moved, ConnectionImage image) = await SceneBytes.MoveAsync(scene);
+
+        Assert.Equal(0, image.ReceiveQueue.Length);
+        Assert.InRange(RoomOf(moved), room, int.MaxValue);
+        await SceneBytes.AssertCarriesAsync(scene.Client, moved);
+    }
+
     private static uint WindowOf(Socket socket) => SceneBytes.ReadInformation(socket, SceneBytes.OffsetOfSendWindow);
 
     private static int RoomOf(Socket socket)
