@@ -8,7 +8,7 @@ pattern="${1:-.}"
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
 results="artifacts/test-results"
-limit_seconds="${PRONGHORN_TEST_LIMIT:-600}" # for one project; a test that hangs for half of it is named
+limit_seconds="${PRONGHORN_TEST_LIMIT:-900}" # for one project; a test that hangs for half of it is named
 
 stop() {
     echo "$1"

@@ -23,8 +23,6 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
     private const int Large = 1_500_000;
     private const int NotSentLimit = 25; // TCP_NOTSENT_LOWAT
 
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
-
     /// <summary>What a cookie does not carry was not negotiated, and must not be restored.</summary>
     [Theory]
     [InlineData(0)]
@@ -36,13 +34,13 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         using MoveScene scene = MoveScene.Open(world, isIpv6: false);
         Assert.Equal(0, TcpInformation.Query((int)scene.Server.Handle, out TcpInformation before));
 
-        (Socket moved, _) = await MoveAsync(scene);
+        (Socket moved, _) = await SceneBytes.MoveAsync(scene);
 
         Assert.Equal(0, TcpInformation.Query((int)moved.Handle, out TcpInformation after));
         const TcpNegotiated Kept = TcpNegotiated.Timestamps | TcpNegotiated.Sack | TcpNegotiated.WindowScale;
         Assert.Equal(before.Negotiated & Kept, after.Negotiated & Kept);
         Assert.Equal((before.SendScale, before.ReceiveScale), (after.SendScale, after.ReceiveScale));
-        await AssertCarriesAsync(scene.Client, moved);
+        await SceneBytes.AssertCarriesAsync(scene.Client, moved);
     }
 
     /// <summary>RFC 7323, 5: a segment whose timestamp is older than the last one is thrown away by the client.</summary>
@@ -55,11 +53,11 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         using MoveScene scene = MoveScene.Open(world, isIpv6);
         await scene.AssertTalksAsync(scene.Server);
 
-        (Socket moved, ConnectionImage image) = await MoveAsync(scene);
+        (Socket moved, ConnectionImage image) = await SceneBytes.MoveAsync(scene);
 
         Assert.Equal(0, TcpRepair.GetTimestamp((int)moved.Handle, out uint now));
         Assert.InRange((int)(now - image.Timestamp), 0, 60_000_000);
-        await AssertCarriesAsync(scene.Client, moved);
+        await SceneBytes.AssertCarriesAsync(scene.Client, moved);
         Assert.Equal(old, CountOld());
     }
 
@@ -71,8 +69,8 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
     {
         using var nodes = new Offload(world, offload);
         using MoveScene scene = MoveScene.Open(world, isIpv6: false);
-        (Socket moved, _) = await MoveAsync(scene);
-        await AssertCarriesAsync(scene.Client, moved);
+        (Socket moved, _) = await SceneBytes.MoveAsync(scene);
+        await SceneBytes.AssertCarriesAsync(scene.Client, moved);
     }
 
     [Fact]
@@ -81,8 +79,8 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         using var first = new Setting(world.Nodes[0].Place, "net.ipv4.conf.all.rp_filter", "1");
         using var second = new Setting(world.Nodes[1].Place, "net.ipv4.conf.all.rp_filter", "1");
         using MoveScene scene = MoveScene.Open(world, isIpv6: false);
-        (Socket moved, _) = await MoveAsync(scene);
-        await AssertCarriesAsync(scene.Client, moved);
+        (Socket moved, _) = await SceneBytes.MoveAsync(scene);
+        await SceneBytes.AssertCarriesAsync(scene.Client, moved);
     }
 
     /// <summary>The target's firewall sees a connection in its middle, which conntrack takes up unless it is told not to.</summary>
@@ -95,8 +93,8 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         try
         {
             using MoveScene scene = MoveScene.Open(world, isIpv6: false);
-            (Socket moved, _) = await MoveAsync(scene);
-            await AssertCarriesAsync(scene.Client, moved);
+            (Socket moved, _) = await SceneBytes.MoveAsync(scene);
+            await SceneBytes.AssertCarriesAsync(scene.Client, moved);
         }
         finally
         {
@@ -114,11 +112,11 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         new Random(5).NextBytes(all);
         int written = Fill(scene, all);
 
-        (Socket moved, ConnectionImage image) = await MoveAsync(scene);
+        (Socket moved, ConnectionImage image) = await SceneBytes.MoveAsync(scene);
 
         Assert.True(image.Unsent > 0, "everything was sent");
-        Task<byte[]> reading = ReadAsync(scene.Client, all.Length);
-        await WriteAsync(moved, all.AsMemory(written));
+        Task<byte[]> reading = SceneBytes.ReadAsync(scene.Client, all.Length);
+        await SceneBytes.WriteAsync(moved, all.AsMemory(written));
         Assert.Equal(all, await reading);
     }
 
@@ -135,13 +133,13 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         int written = Fill(scene, all);
         Assert.Equal(0, Libc.SetSocketOption((int)scene.Server.Handle, TcpRepair.Level, NotSentLimit, notSentLimit));
 
-        (Socket moved, ConnectionImage image) = await MoveAsync(scene);
+        (Socket moved, ConnectionImage image) = await SceneBytes.MoveAsync(scene);
 
         Assert.True(image.Unsent > 16_384, $"{image.Unsent} bytes were not sent");
         Assert.Equal(0, Libc.GetSocketOption((int)moved.Handle, TcpRepair.Level, NotSentLimit, out int limit, out _));
         Assert.Equal(notSentLimit, limit);
-        Task<byte[]> reading = ReadAsync(scene.Client, all.Length);
-        await WriteAsync(moved, all.AsMemory(written));
+        Task<byte[]> reading = SceneBytes.ReadAsync(scene.Client, all.Length);
+        await SceneBytes.WriteAsync(moved, all.AsMemory(written));
         Assert.Equal(all, await reading);
     }
 
@@ -176,57 +174,10 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         }
     }
 
-    private static async Task<(Socket Moved, ConnectionImage Image)> MoveAsync(MoveScene scene)
-    {
-        MoveOutcome outcome = await scene.MoveAsync(static image => image);
-        Assert.True(outcome.Refusal.IsNone, outcome.Refusal.ToString());
-        (Socket moved, ConnectionImage image) = await scene.TakenAsync();
-        return (moved, image);
-    }
-
     private static int Fill(MoveScene scene, byte[] all)
     {
         scene.Client.ReceiveBufferSize = 4096;
-        scene.Server.Blocking = false;
-        int written = 0;
-        for (SocketError error = SocketError.Success; error == SocketError.Success && written < all.Length;)
-        {
-            written += scene.Server.Send(all.AsSpan(written), SocketFlags.None, out error);
-        }
-
-        return written;
-    }
-
-    private static async Task AssertCarriesAsync(Socket client, Socket server)
-    {
-        byte[] bytes = new byte[Large];
-        new Random(7).NextBytes(bytes);
-        Task<byte[]> down = ReadAsync(client, bytes.Length);
-        Task<byte[]> up = ReadAsync(server, bytes.Length);
-        await Task.WhenAll(WriteAsync(server, bytes), WriteAsync(client, bytes));
-        Assert.Equal(bytes, await down);
-        Assert.Equal(bytes, await up);
-    }
-
-    private static async Task WriteAsync(Socket socket, ReadOnlyMemory<byte> bytes)
-    {
-        while (bytes.Length > 0)
-        {
-            bytes = bytes[await socket.SendAsync(bytes).AsTask().WaitAsync(s_patience)..];
-        }
-    }
-
-    private static async Task<byte[]> ReadAsync(Socket socket, int length)
-    {
-        byte[] bytes = new byte[length];
-        for (int got = 0; got < length;)
-        {
-            int count = await socket.ReceiveAsync(bytes.AsMemory(got)).AsTask().WaitAsync(s_patience);
-            Assert.True(count > 0, $"the end after {got} bytes");
-            got += count;
-        }
-
-        return bytes;
+        return SceneBytes.Fill(scene.Server, all);
     }
 
     private long CountOld() => ReadCounter("/proc/thread-self/net/netstat", "TcpExt:", "PAWSEstab");
@@ -238,23 +189,6 @@ public sealed class SurroundingsTests(HandoffWorld world) : IClassFixture<Handof
         string[][] lines = [.. NamespaceThread.Run(world.Client, () => File.ReadAllLines(file))
             .Select(static line => line.Split(' ')).Where(words => words[0] == group)];
         return long.Parse(lines[1][Array.IndexOf(lines[0], name)], CultureInfo.InvariantCulture);
-    }
-
-    /// <summary>A setting of a namespace, for a while.</summary>
-    private sealed class Setting : IDisposable
-    {
-        private readonly NetworkNamespace _place;
-        private readonly string _name;
-        private readonly string _before;
-
-        public Setting(NetworkNamespace place, string name, string value)
-        {
-            (_place, _name) = (place, name);
-            _before = place.Run("sysctl", "-n", name).Trim();
-            place.Run("sysctl", "-qw", $"{name}={value}");
-        }
-
-        public void Dispose() => _place.Run("sysctl", "-qw", $"{_name}={_before}");
     }
 
     /// <summary>An offload of both nodes' interfaces that is off for a while.</summary>

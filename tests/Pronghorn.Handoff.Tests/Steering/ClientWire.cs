@@ -3,9 +3,7 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
-using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Threading;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Tests.Moves;
@@ -106,23 +104,6 @@ internal sealed class ClientWire : IDisposable
             new TcpEnd(from, view.SourcePort), new TcpEnd(to, view.DestinationPort), view.Flags, view.Payload.Length,
             options.HasTimestamps ? options.TimestampValue : null, frame.ToArray(), EthernetLength + network);
         return true;
-    }
-
-    /// <summary>sockaddr_ll: all protocols of an interface.</summary>
-    private sealed class PacketEnd(int interfaceIndex) : EndPoint
-    {
-        private const int Length = 20;
-        private const int AllProtocols = 3; // ETH_P_ALL
-
-        public override AddressFamily AddressFamily => AddressFamily.Packet;
-
-        public override SocketAddress Serialize()
-        {
-            var address = new SocketAddress(AddressFamily.Packet, Length);
-            address[3] = AllProtocols;
-            MemoryMarshal.Write(address.Buffer.Span[4..], interfaceIndex);
-            return address;
-        }
     }
 }
 

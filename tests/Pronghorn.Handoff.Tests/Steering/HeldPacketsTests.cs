@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System;
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Threading.Tasks;
 using Pronghorn.Handoff.Steering;
 using Pronghorn.Lab;
@@ -98,20 +96,5 @@ public sealed class HeldPacketsTests : IDisposable
         (frame[6], frame[7]) = (first, second);
         frame[12] = 8;
         return frame;
-    }
-
-    /// <summary>sockaddr_ll of an interface (packet(7)).</summary>
-    private sealed class PacketEnd(int interfaceIndex) : EndPoint
-    {
-        private const int Length = 20;
-
-        public override AddressFamily AddressFamily => AddressFamily.Packet;
-
-        public override SocketAddress Serialize()
-        {
-            var address = new SocketAddress(AddressFamily.Packet, Length);
-            MemoryMarshal.Write(address.Buffer.Span[4..], interfaceIndex);
-            return address;
-        }
     }
 }
