@@ -16,8 +16,8 @@ demo_needs=(
     iptables:iptables nft:nftables
 )
 test_needs=(
-    memcached:memcached curl:curl wrk:wrk ffmpeg:ffmpeg nginx:nginx-light python3:python3 tcpdump:tcpdump nm:binutils bpftool:bpftool
-    /lib/systemd/systemd:systemd
+    strace:strace memcached:memcached curl:curl wrk:wrk ffmpeg:ffmpeg nginx:nginx-light python3:python3 tcpdump:tcpdump nm:binutils
+    bpftool:bpftool /lib/systemd/systemd:systemd
     /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
 )
 

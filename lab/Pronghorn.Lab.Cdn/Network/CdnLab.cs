@@ -268,6 +268,9 @@ public sealed class CdnLab : IAsyncDisposable
 
             // What negotiated ECN does not move.
             place.Run("sysctl", "-qw", "net.ipv4.tcp_ecn=0");
+
+            // A bridge says nothing of what it does not carry: what edges relay to each other finds out by itself (RFC 4821).
+            place.Run("sysctl", "-qw", "net.ipv4.tcp_mtu_probing=1");
             ControlGroup group = AddGroup(EdgeName(Name, number));
             var edge = new CdnEdge(number, place, group, Path.Combine(Folder, "edge-" + Text(number)));
             Join(place, "edge" + Text(number), edge.Address + "/24", isEdge: true);
