@@ -9,9 +9,12 @@ using Pronghorn.Simulation;
 using Pronghorn.Wire;
 
 int count = 20;
-if (args.Length > 1 || (args.Length == 1 && (!int.TryParse(args[0], CultureInfo.InvariantCulture, out count) || count < 1)))
+ulong first = 0;
+if (args.Length > 2
+    || (args.Length > 0 && (!int.TryParse(args[0], CultureInfo.InvariantCulture, out count) || count < 1))
+    || (args.Length > 1 && !ulong.TryParse(args[1], CultureInfo.InvariantCulture, out first)))
 {
-    Console.Error.WriteLine("usage: Pronghorn.Seeds [COUNT]    runs that many simulations, 20 if not given");
+    Console.Error.WriteLine("usage: Pronghorn.Seeds [COUNT [FIRST]]    runs that many simulations, 20 if not given, from seed FIRST on, 0 if not given");
     return 2;
 }
 
@@ -22,7 +25,7 @@ Console.WriteLine($"{RuntimeInformation.ProcessArchitecture}, vectors of {(Vecto
 Check("checksums of 3,000 lengths", CompareChecksums);
 for (int i = 0; i < count; i++)
 {
-    ulong seed = (ulong)i;
+    ulong seed = unchecked(first + (ulong)i);
     Check($"seed {seed}", () => Scenario.Run(seed));
 }
 

@@ -9,8 +9,9 @@ namespace Pronghorn.Simulation;
 /// <summary>A program at one end of a connection: it writes a stream, reads and checks the other's, and ends as planned.</summary>
 public sealed class SimulatedProgram
 {
-    // The least that it takes until probes, each after twice the time of the one before, are MaximumRto apart.
-    private static readonly Duration LongestProbing = Limits.MaximumRto - Limits.InitialRto;
+    // The last wait before a connection that nobody holds any more is given up, where all it sent was refused. One that
+    // probes is given more: until probes, each after twice the time of the one before, are MaximumRto apart.
+    private static readonly Duration LastWait = Limits.MinimumRto * (1L << Limits.OrphanRetries);
 
     private readonly Fabric _fabric;
     private readonly SimulatedHost _host;
@@ -18,7 +19,7 @@ public sealed class SimulatedProgram
     private readonly ProgramPlan _peer;
     private readonly byte[] _buffer = new byte[65536];
     private Instant _openAt;
-    private Duration _shutFor;
+    private Instant _closedAt = Instant.Never;
     private bool _readPaused;
     private bool _writePaused;
     private bool _shut;
@@ -57,15 +58,16 @@ public sealed class SimulatedProgram
 
     /// <summary>
     /// What is not as it should be after a regular end; null when all is. A peer that closed wholly does not wait for ever
-    /// for a slow reader in FIN_WAIT_2: a reset after the last byte is in order then. Nor does it probe a window for ever
-    /// that this program kept shut: a reset before the last byte is in order once probes are two minutes apart.
+    /// for a slow reader in FIN_WAIT_2: a reset after the last byte is in order then. Nor does it try a window for ever
+    /// that this program keeps shut: a reset before the last byte is in order once it was shut for the longest wait.
     /// </summary>
     public string? Problem
     {
         get
         {
             bool mayBeReset = _peer.Ending == ProgramEnding.Close;
-            bool wasGivenUp = mayBeReset && Error == TcpError.ConnectionReset && _shutFor >= LongestProbing;
+            bool mayHaveLetGo = mayBeReset || (_peer.Ending == ProgramEnding.HalfClose && _shut);
+            bool wasGivenUp = mayHaveLetGo && Error == TcpError.ConnectionReset && _closedAt - _openAt >= LastWait;
             return wasGivenUp || (Written == _plan.Total && Read == _peer.Total && (Error == TcpError.None || mayBeReset))
                 ? null
                 : ToString();
@@ -86,7 +88,12 @@ public sealed class SimulatedProgram
             return;
         }
 
-        if (_host.Tcp.Get(Connection).RcvWnd > 0)
+        if (state == TcpState.Closed && !_closedAt.IsSet)
+        {
+            _closedAt = _fabric.Now;
+        }
+
+        if (state != TcpState.Closed && _host.Tcp.Get(Connection).RcvWnd > 0)
         {
             _openAt = _fabric.Now;
         }
@@ -256,7 +263,6 @@ public sealed class SimulatedProgram
     private void Fail(TcpError error)
     {
         Error = error;
-        _shutFor = _fabric.Now - _openAt;
         Close();
     }
 
