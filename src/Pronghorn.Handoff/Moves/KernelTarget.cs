@@ -72,9 +72,19 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         }
 
         // Now, while the connection is not held yet; moves under way together may fill it nevertheless.
-        return node.Layer.Tables.IsTakenFull && !IsReturning(request)
-            ? s_takenFull
-            : ConnectionRestore.TryPrepare(node.OpenSocket(request.IsIpv6), out _prepared);
+        bool isReturning = IsReturning(request);
+        if (!isReturning && node.Layer.Tables.IsTakenFull)
+        {
+            return s_takenFull;
+        }
+
+        // The firewall has seen its beginning, and nothing of what went by while it was away.
+        if (isReturning && node.Layer.Tables.FindGiven(request.Known, request.Remote, out _))
+        {
+            node.Tracking?.SetLiberal(request.Known, request.Remote);
+        }
+
+        return ConnectionRestore.TryPrepare(node.OpenSocket(request.IsIpv6), out _prepared);
     }
 
     /// <inheritdoc/>
@@ -250,9 +260,6 @@ public sealed class KernelTarget(SteeredNode node, IConnectionTaker taker, Lifet
         if (refusal.IsNone)
         {
             (_local, _image) = (request.Known, image);
-
-            // The firewall has seen its beginning, and nothing of what went by while it was away.
-            node.Tracking?.SetLiberal(request.Known, request.Remote);
         }
         else
         {
