@@ -24,10 +24,10 @@ public enum XskCopyMode : byte
 public readonly record struct XskRingSizes(int Fill, int Receive, int Transmit, int Completion)
 {
     /// <summary>
-    /// 4096 to receive, 2048 to send. A burst of answers to pipelined requests is thousands of frames, and the program takes
-    /// none of them while it works on those before; see <see cref="XskSocket.Refill()"/> for how many are posted.
+    /// 16384 to receive, or fewer where there are fewer frames, and 2048 to send. A burst of answers to pipelined requests is thousands of
+    /// frames, and the program takes none of them while it works on those before; see <see cref="XskSocket.Refill()"/> for how many are posted.
     /// </summary>
-    public static XskRingSizes Default => new(4096, 4096, 2048, 2048);
+    public static XskRingSizes Default => new(16384, 16384, 2048, 2048);
 
     /// <summary>Whether each size is a power of two in range and the pairs fit.</summary>
     public bool IsValid =>
