@@ -54,7 +54,7 @@ public sealed class SteeringTables : IDisposable
     {
         _inbound = inbound;
         _outbound = outbound;
-        _taken = Keys(outbound).Count;
+        _ = outbound.Count<ConnectionKey, OutboundEntry>(out _taken);
     }
 
     /// <summary>Whether no connection more can be taken.</summary>
@@ -322,31 +322,17 @@ public sealed class SteeringTables : IDisposable
     /// <summary>All connections given away; one that comes or goes meanwhile may be missing.</summary>
     public IReadOnlyCollection<GivenEntry> ListGiven()
     {
-        Dictionary<ConnectionKey, GivenEntry> found = [];
-        foreach (ConnectionKey key in Keys(_inbound))
-        {
-            if (_inbound.Lookup(key, out InboundEntry entry) == 0)
-            {
-                found[key] = entry.At(key);
-            }
-        }
-
-        return found.Values;
+        List<KeyValuePair<ConnectionKey, InboundEntry>> read = [];
+        _ = _inbound.ReadAll(read);
+        return read.ConvertAll(static one => one.Value.At(one.Key));
     }
 
     /// <summary>All connections taken; one that comes or goes meanwhile may be missing.</summary>
     public IReadOnlyCollection<TakenEntry> ListTaken()
     {
-        Dictionary<ConnectionKey, TakenEntry> found = [];
-        foreach (ConnectionKey key in Keys(_outbound))
-        {
-            if (_outbound.Lookup(key, out OutboundEntry entry) == 0)
-            {
-                found[key] = entry.At(key);
-            }
-        }
-
-        return found.Values;
+        List<KeyValuePair<ConnectionKey, OutboundEntry>> read = [];
+        _ = _outbound.ReadAll(read);
+        return read.ConvertAll(static one => one.Value.At(one.Key));
     }
 
     /// <summary>Forgets every connection, given away or taken.</summary>
@@ -367,7 +353,12 @@ public sealed class SteeringTables : IDisposable
     public (int Inbound, int Outbound) Limits => ((int)_inbound.MaximumEntries, (int)_outbound.MaximumEntries);
 
     /// <summary>Entries of either table.</summary>
-    public (int Inbound, int Outbound) CountEntries() => (Keys(_inbound).Count, Keys(_outbound).Count);
+    public (int Inbound, int Outbound) CountEntries()
+    {
+        _ = _inbound.Count<ConnectionKey, InboundEntry>(out int inbound);
+        _ = _outbound.Count<ConnectionKey, OutboundEntry>(out int outbound);
+        return (inbound, outbound);
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -404,19 +395,6 @@ public sealed class SteeringTables : IDisposable
 
     private static bool IsOfSeeking(SteeringMode mode) =>
         mode is SteeringMode.Sought or SteeringMode.Unknown or SteeringMode.Unanswered;
-
-    // Entries come and go meanwhile, and a key that has gone leads back to the first.
-    private static HashSet<ConnectionKey> Keys(BpfMap map)
-    {
-        HashSet<ConnectionKey> keys = [];
-        int left = (int)map.MaximumEntries;
-        for (int found = map.FirstKey(out ConnectionKey key); found == 0 && left > 0; found = map.NextKey(key, out key), left--)
-        {
-            keys.Add(key);
-        }
-
-        return keys;
-    }
 
     private int Put(
         ConnectionKey key, SteeringMode mode, TcpEnd target, int interfaceIndex, Stay stay, IpAddress? via = null, uint returning = 0)

@@ -63,9 +63,32 @@ public sealed unsafe partial class BpfMap
         CheckValue(sizeof(TValue));
 
         // The generic batch commands walk by key, and start over when theirs has gone; the hash types walk by bucket.
-        bool walksBuckets = Type is BpfMapType.Hash or BpfMapType.LruHash;
-        int result = walksBuckets ? ReadBuckets(elements) : -NotSupportedInternally;
+        int result = WalksBuckets ? ReadBuckets(elements, out _) : -NotSupportedInternally;
         return LacksBatches(result) ? ReadByKey(elements) : result;
+    }
+
+    /// <summary>Counts the elements; of those that others add or remove meanwhile, as <see cref="ReadAll{TKey, TValue}"/>.</summary>
+    /// <typeparam name="TKey">The keys' type.</typeparam>
+    /// <typeparam name="TValue">The values' type.</typeparam>
+    /// <param name="count">How many there are; where an error is returned, how many were seen before it.</param>
+    /// <returns>0 or the negative error number.</returns>
+    public int Count<TKey, TValue>(out int count)
+        where TKey : unmanaged
+        where TValue : unmanaged
+    {
+        CheckKey(sizeof(TKey));
+        CheckValue(sizeof(TValue));
+        count = 0;
+        int result = WalksBuckets ? ReadBuckets<TKey, TValue>(null, out count) : -NotSupportedInternally;
+        if (!LacksBatches(result))
+        {
+            return result;
+        }
+
+        List<TKey> keys = [];
+        result = ReadKeys(keys);
+        count = keys.Count;
+        return result;
     }
 
     /// <summary>Writes many elements, as bytes; see <see cref="UpdateBatch{TKey, TValue}"/>.</summary>
@@ -165,6 +188,8 @@ public sealed unsafe partial class BpfMap
         return result == -Errno.NoEntry ? 0 : result;
     }
 
+    private bool WalksBuckets => Type is BpfMapType.Hash or BpfMapType.LruHash;
+
     private static bool LacksBatches(int result) =>
         result is -NotSupportedInternally or -Errno.Invalid or -Errno.NotSupported;
 
@@ -195,10 +220,11 @@ public sealed unsafe partial class BpfMap
         }
     }
 
-    private int ReadBuckets<TKey, TValue>(ICollection<KeyValuePair<TKey, TValue>> elements)
+    private int ReadBuckets<TKey, TValue>(ICollection<KeyValuePair<TKey, TValue>>? elements, out int total)
         where TKey : unmanaged
         where TValue : unmanaged
     {
+        total = 0;
         uint room = Math.Clamp(MaximumEntries, 16, 4096);
         TKey* keys = (TKey*)NativeMemory.Alloc(room, (nuint)sizeof(TKey));
         TValue* values = (TValue*)NativeMemory.Alloc(room, (nuint)sizeof(TValue));
@@ -227,7 +253,9 @@ public sealed unsafe partial class BpfMap
                 continue;
             }
 
-            for (uint i = 0; result is 0 or -Errno.NoEntry && i < attributes.Count; i++)
+            int read = result is 0 or -Errno.NoEntry ? (int)attributes.Count : 0;
+            total += read;
+            for (int i = 0; elements is not null && i < read; i++)
             {
                 elements.Add(new KeyValuePair<TKey, TValue>(keys[i], values[i]));
             }

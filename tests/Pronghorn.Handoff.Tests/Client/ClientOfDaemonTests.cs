@@ -82,8 +82,7 @@ public sealed class ClientOfDaemonTests : IDisposable
     private Socket Listen(int node) => NamespaceThread.Run(_world.NodeOf(node), () =>
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Parse(DaemonWorld.AddressOf(node)), DaemonWorld.Port));
-        socket.Listen();
+        ServerSocket.Listen(socket, new IPEndPoint(IPAddress.Parse(DaemonWorld.AddressOf(node)), DaemonWorld.Port), backlog: 128);
         return socket;
     });
 }

@@ -160,8 +160,7 @@ internal sealed class WorkerScene : IAsyncDisposable
             socket.DualMode = true;
         }
 
-        socket.Bind(new IPEndPoint(address, DaemonWorld.Port));
-        socket.Listen(512);
+        ServerSocket.Listen(socket, new IPEndPoint(address, DaemonWorld.Port), backlog: 512);
         return socket;
     });
 

@@ -42,8 +42,7 @@ internal sealed class StreamWorker : IAsyncDisposable
         {
             var end = new IPEndPoint(IPAddress.Parse(DaemonWorld.AddressOf(node, isIpv6)), DaemonWorld.Port);
             var listener = new Socket(end.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            listener.Bind(end);
-            listener.Listen();
+            ServerSocket.Listen(listener, end, backlog: 512);
             return listener;
         }).ToArray());
         _running = Task.WhenAll([TalkToDaemonAsync(), .. _listeners.Select(AcceptAsync)]);

@@ -95,14 +95,13 @@ public sealed class HandoffWorld : IDisposable
             var listener = new Socket(end.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             try
             {
-                listener.Bind(end);
+                ServerSocket.Listen(listener, end, backlog: 512);
             }
             catch (SocketException failure)
             {
                 throw new InvalidOperationException($"{end}: {failure.Message}; there are:\n{place.Run("ss", "-tanoe")}", failure);
             }
 
-            listener.Listen();
             return listener;
         });
 

@@ -145,8 +145,7 @@ public sealed class VerdictNode : IDisposable
     {
         var end = new IPEndPoint(IPAddress.Parse(isIpv6 ? LocalIpv6 : LocalIpv4), LocalPort);
         var listener = new Socket(end.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(end);
-        listener.Listen();
+        ServerSocket.Listen(listener, end, backlog: 16);
         return listener;
     });
 

@@ -90,9 +90,13 @@ public sealed class BpfMapTests
         Assert.Equal(0, map.ReadAll(read));
         Assert.Equal(values, read.Select(item => item.Value).Order());
         Assert.All(read, item => Assert.Equal(KeyOf(item.Value), item.Key));
+        Assert.Equal(0, map.Count<ulong, uint>(out int count));
+        Assert.Equal(Count, count);
 
         Assert.Equal(0, map.DeleteBatch<ulong>(keys.AsSpan(0, Count - 1), out done));
         Assert.Equal(Count - 1, done);
+        Assert.Equal(0, map.Count<ulong, uint>(out count));
+        Assert.Equal(1, count);
         Assert.Equal(0, map.FirstKey(out ulong last));
         Assert.Equal(keys[^1], last);
     }
