@@ -14,7 +14,7 @@ if (args.Length > 2
     || (args.Length > 0 && (!int.TryParse(args[0], CultureInfo.InvariantCulture, out count) || count < 1))
     || (args.Length > 1 && !ulong.TryParse(args[1], CultureInfo.InvariantCulture, out first)))
 {
-    Console.Error.WriteLine("usage: Pronghorn.Seeds [COUNT [FIRST]]    runs that many simulations, 20 if not given, from seed FIRST on, 0 if not given");
+    Console.Error.WriteLine("usage: Pronghorn.Seeds [COUNT [FIRST]]    runs COUNT (20) simulations, of seeds from FIRST (0) on");
     return 2;
 }
 

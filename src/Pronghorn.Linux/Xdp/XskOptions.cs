@@ -24,8 +24,9 @@ public enum XskCopyMode : byte
 public readonly record struct XskRingSizes(int Fill, int Receive, int Transmit, int Completion)
 {
     /// <summary>
-    /// 16384 to receive, or fewer where there are fewer frames, and 2048 to send. A burst of answers to pipelined requests is thousands of
-    /// frames, and the program takes none of them while it works on those before; see <see cref="XskSocket.Refill()"/> for how many are posted.
+    /// 16384 to receive, or fewer where there are fewer frames, and 2048 to send. A burst of answers to pipelined requests is
+    /// thousands of frames, and the program takes none of them while it works on those before; see
+    /// <see cref="XskSocket.Refill()"/> for how many are posted.
     /// </summary>
     public static XskRingSizes Default => new(16384, 16384, 2048, 2048);
 
