@@ -90,6 +90,35 @@ public sealed class ObservationTests
         }
     }
 
+    [Theory]
+    [InlineData("--bogus")]
+    [InlineData("state established --bogus")]
+    public void OptionThatThereIsNot_Parsed_IsNamedAsSuch(string words)
+    {
+        CommandException failure = Assert.Throws<CommandException>(() => SocketFilter.Parse(words.Split(' ')));
+
+        Assert.Contains("there is no option '--bogus'", failure.Message, System.StringComparison.Ordinal);
+        Assert.Equal(ExitStatus.Usage, failure.Status);
+    }
+
+    [Theory]
+    [InlineData("7 (a) b) S 1 7", 'S')]
+    [InlineData("7 (x) T 1", 'T')]
+    [InlineData("7 (x)", null)]
+    [InlineData("7 (x) ", null)]
+    [InlineData("", null)]
+    public void StatusOfAProcess_Parsed_HasItsState(string line, char? state) => Assert.Equal(state, ProcessState.Parse(line));
+
+    [Fact]
+    public void ProgramThatDoesNotAnswer_Explained_SaysWhy()
+    {
+        Assert.Equal("is idle", ProcessState.Explain('S'));
+        Assert.StartsWith("is stopped", ProcessState.Explain('T'), System.StringComparison.Ordinal);
+        Assert.StartsWith("computes", ProcessState.Explain('R'), System.StringComparison.Ordinal);
+        Assert.Equal('R', ProcessState.Read(System.Environment.ProcessId));
+        Assert.Null(ProcessState.Read(int.MaxValue));
+    }
+
     [Fact]
     public void ConnectionBeforeItsFirstLoss_Listed_HasNoThreshold()
     {

@@ -33,6 +33,12 @@ internal sealed partial class SocketFilter
     internal static SocketFilter Parse(IEnumerable<string> words)
     {
         SocketFilter filter = new([.. words.SelectMany(word => Tokens().Matches(word).Select(match => match.Value))]);
+        if (filter._words.FirstOrDefault(static word => word.StartsWith('-')) is { } option)
+        {
+            throw new CommandException(
+                $"ss: there is no option '{option}'; pronghorn ss --help names those that there are", ExitStatus.Usage);
+        }
+
         filter.ReadStates();
         if (filter._at < filter._words.Length)
         {

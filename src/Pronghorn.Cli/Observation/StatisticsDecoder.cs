@@ -56,7 +56,7 @@ internal static class StatisticsDecoder
             if (!fresh)
             {
                 Terminal.Note(reader.CanRequest
-                    ? $"{program} (pid {pid}) is idle or stopped: this is what it last said"
+                    ? $"{program} (pid {pid}) {ProcessState.Explain(ProcessState.Read(pid))}: this is what it last said"
                     : $"{program} (pid {pid}) is another user's and is not asked: this is what it last said");
             }
 

@@ -98,9 +98,7 @@ internal static class StatisticsDirectory
     {
         try
         {
-            string status = File.ReadAllText($"/proc/{pid}/stat");
-            char state = status[Math.Min(status.LastIndexOf(')') + 2, status.Length - 1)];
-            return state is 'Z' or 'X' ? null : File.ReadAllText($"/proc/{pid}/comm").Trim();
+            return ProcessState.Read(pid) is null or 'Z' or 'X' ? null : File.ReadAllText($"/proc/{pid}/comm").Trim();
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
