@@ -25,6 +25,7 @@ public sealed record InspectedConnection(
 public static class ConnectionCapture
 {
     private const int MaximumSegmentClamp = 0xffff;
+    private const int MostReadings = 8;
     private const int MessageOutOfBand = 1; // MSG_OOB
     private const int MessagePeek = 2;
     private const int MessageDontWait = 0x40;
@@ -86,10 +87,8 @@ public static class ConnectionCapture
             return Refusal.FromKernel("entering repair", entered);
         }
 
-        Refusal refusal = HasUrgentData(fd)
-            ? new Refusal(RefusalReason.State, "urgent data has come (MSG_OOB) that the application is not past yet")
-            : Read(fd, inspected.State, out image);
-        if (!refusal.IsNone || image is null)
+        Refusal refusal = ReadSettled(fd, inspected.State, out image);
+        if (image is null)
         {
             GiveBack(fd, inspected.Options);
             return refusal;
@@ -152,17 +151,53 @@ public static class ConnectionCapture
             return true;
         }
 
-        // With SO_OOBINLINE it tells of all, and reading stops at the mark, which is found out there.
+        // With SO_OOBINLINE it tells of all, and reading stops at the mark, which is found out there. All first: more may come meanwhile.
         if (Libc.GetSocketOption(fd, SocketLevel, OptionUrgentInline, out int isInline, out _) < 0 || isInline != 0)
         {
             return false;
         }
 
-        int toMark = TcpRepair.GetUnread(fd);
         _ = Libc.SetSocketOption(fd, SocketLevel, OptionUrgentInline, 1);
         int all = TcpRepair.GetUnread(fd);
         _ = Libc.SetSocketOption(fd, SocketLevel, OptionUrgentInline, 0);
-        return all != toMark;
+        return TcpRepair.GetUnread(fd) < all;
+    }
+
+    /// <summary>
+    /// A segment that was past the steering when it began to hold may enter the socket between one number and the next: counted as
+    /// received, and with bytes that were not read. Such a reading counts for nothing; the next has all of it.
+    /// </summary>
+    private static Refusal ReadSettled(int fd, KernelTcpState before, out ConnectionImage? image)
+    {
+        Refusal refusal = default;
+        for (int i = 0; i < MostReadings; i++)
+        {
+            image = null;
+            refusal = HasUrgentData(fd)
+                ? new Refusal(RefusalReason.State, "urgent data has come (MSG_OOB) that the application is not past yet")
+                : Read(fd, before, out image);
+            if (image is not null && IsStill(fd, image))
+            {
+                return Refusal.None;
+            }
+        }
+
+        image = null;
+        return refusal.IsNone
+            ? new Refusal(RefusalReason.Busy, "segments enter the socket, which nothing holds, while it is read") : refusal;
+    }
+
+    // What has come only ever grows: what is as it was at the end was so all the time.
+    private static bool IsStill(int fd, ConnectionImage image)
+    {
+        uint next = 0;
+        return TcpRepair.GetUnread(fd) == image.ReceiveQueue.Length
+            && TcpRepair.Select(fd, RepairSide.Receive) == 0
+            && TcpRepair.GetSequence(fd, out next) == 0
+            && TcpRepair.Select(fd, RepairSide.None) == 0
+            && next == image.RcvNxt
+            && TcpInformation.Query(fd, out TcpInformation now) == 0
+            && now.State == image.State;
     }
 
     private static Refusal Read(int fd, KernelTcpState before, out ConnectionImage? image)
