@@ -12,8 +12,10 @@ namespace Pronghorn.Memory;
 /// <remarks>One writer: no member is safe to call from two threads at once.</remarks>
 public sealed unsafe class FramePool : IDisposable
 {
+    private const int PageSize = 4096;
+
     private readonly byte* _base;
-    private readonly bool _ownsMemory;
+    private readonly void* _owned;
     private readonly int[] _free;
     private readonly byte[] _references;
     private int _freeCount;
@@ -25,14 +27,14 @@ public sealed unsafe class FramePool : IDisposable
     /// <param name="frameCount">Number of frames, 1 to 16,777,216.</param>
     /// <exception cref="ArgumentOutOfRangeException">A size is outside its range.</exception>
     public FramePool(nint baseAddress, int frameSize, int frameCount)
-        : this((byte*)baseAddress, frameSize, frameCount, ownsMemory: false)
+        : this((byte*)baseAddress, frameSize, frameCount, owned: null)
     {
     }
 
-    private FramePool(byte* region, int frameSize, int frameCount, bool ownsMemory)
+    private FramePool(byte* region, int frameSize, int frameCount, void* owned)
     {
         _base = region;
-        _ownsMemory = ownsMemory;
+        _owned = owned;
         FrameSize = frameSize;
         FrameCount = frameCount;
         _free = new int[frameCount];
@@ -67,9 +69,11 @@ public sealed unsafe class FramePool : IDisposable
     {
         ValidateSizes(frameSize, frameCount);
         nuint bytes = (nuint)frameSize * (nuint)frameCount;
-        byte* region = (byte*)NativeMemory.AlignedAlloc(bytes, 4096);
-        NativeMemory.Clear(region, bytes);
-        return new FramePool(region, frameSize, frameCount, ownsMemory: true);
+
+        // Not cleared by hand: memory fresh from the kernel is zero, and what is never used of it is never there.
+        byte* owned = (byte*)NativeMemory.AllocZeroed(bytes + PageSize);
+        byte* region = (byte*)(((nuint)owned + PageSize - 1) & ~(nuint)(PageSize - 1));
+        return new FramePool(region, frameSize, frameCount, owned);
     }
 
     /// <summary>Takes a free frame with one reference.</summary>
@@ -145,9 +149,9 @@ public sealed unsafe class FramePool : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (_ownsMemory && !_disposed)
+        if (_owned is not null && !_disposed)
         {
-            NativeMemory.AlignedFree(_base);
+            NativeMemory.Free(_owned);
         }
 
         _disposed = true;
