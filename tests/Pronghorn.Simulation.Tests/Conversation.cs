@@ -14,13 +14,14 @@ internal sealed class Conversation : IDisposable
     private readonly ProgramPlan _far;
     private readonly int _listener;
 
-    public Conversation(ulong seed, LinkSettings settings, ProgramPlan near, ProgramPlan far, StackOptions? options = null)
+    public Conversation(
+        ulong seed, LinkSettings settings, ProgramPlan near, ProgramPlan far, StackOptions? options = null, int frames = 8192)
     {
         Fabric = new Fabric(seed);
         _near = near;
         _far = far;
-        Client = Fabric.AddHost("client", options);
-        Server = Fabric.AddHost("server", options);
+        Client = Fabric.AddHost("client", options, frames);
+        Server = Fabric.AddHost("server", options, frames);
         Link = Fabric.Connect(Client, Server, settings);
         Client.OnEvent = _ => Near?.Pump();
         Server.OnEvent = OnServerEvent;

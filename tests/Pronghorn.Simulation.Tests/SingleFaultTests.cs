@@ -51,7 +51,9 @@ public sealed class SingleFaultTests
             NeighborMode = NeighborMode.Standalone, MaximumConnections = 16, UseSack = sack, UseTimestamps = sack,
         };
         var link = new LinkSettings { Delay = Duration.FromMilliseconds(5), ReorderingDelay = Duration.FromMilliseconds(12) };
-        using var conversation = new Conversation(5, link, s_near, s_far, options);
+
+        // Hundreds of conversations, each of some thirty segments: the C library may clear all of a pool each time.
+        using var conversation = new Conversation(5, link, s_near, s_far, options, frames: 1024);
         LinkDirection direction = forward ? conversation.Link.Forward : conversation.Link.Backward;
         int count = 0;
         direction.AddRule(LinkRule.For(
