@@ -93,7 +93,8 @@ public sealed class SimulatedProgram
             _closedAt = _fabric.Now;
         }
 
-        if (state != TcpState.Closed && _host.Tcp.Get(Connection).RcvWnd > 0)
+        // As the peer sees it: less than a unit of the scale is told as nothing.
+        if (state != TcpState.Closed && _host.Tcp.Get(Connection).RcvWnd >> _host.Tcp.Get(Connection).RcvWindShift > 0)
         {
             _openAt = _fabric.Now;
         }

@@ -53,6 +53,8 @@ public sealed class SeedTests(ITestOutputHelper output)
     /// <summary>Seeds that were drawn once and found something; each says what.</summary>
     [Theory]
     [InlineData(7320374897860477664, "a reader that keeps its window shut for 112 s, whose peer closed after it had seen the reader's end")]
+    [InlineData(3100000000000006937, "a window of less than a unit of its scale, which the peer is told as nothing")]
+    [InlineData(4100000000000019859, "the same, to a peer that closed wholly")]
     public void FoundSeeds_Run_EveryInvariantHolds(ulong seed, string found)
     {
         output.WriteLine(found);
